@@ -1,0 +1,465 @@
+#include "raft/host/group_host.h"
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <map>
+#include <utility>
+
+#include "base/byte_budget.h"
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/mutex.h"
+#include "base/random.h"
+#include "raft/host/group_log.h"
+#include "raft/host/replica.h"
+#include "raft/storage/group_commit.h"
+
+namespace holdfast::raft {
+namespace {
+
+absl::Status Stopping() {
+  return MakeStatus(absl::StatusCode::kUnavailable, "the node is stopping");
+}
+
+}  // namespace
+
+std::vector<GroupSeed> SeedsOfFirstNode(NodeId self, uint32_t queue_groups) {
+  std::vector<GroupSeed> seeds;
+  for (uint32_t group = 0; group <= queue_groups; ++group) {
+    GroupSeed seed;
+    seed.group = GroupId(group);
+    seed.conf_state.voters = {self};
+    seeds.push_back(std::move(seed));
+  }
+  return seeds;
+}
+
+// Tasks in the contexts hold the Impl, so it outlives the last of them. `closed_` ends their work.
+class GroupHost::Impl final : public ReplicaEffects,
+                              public std::enable_shared_from_this<GroupHost::Impl> {
+ public:
+  Impl(const GroupHostOptions& options, GroupHostContexts contexts, raft::Store& store,
+       Transport& transport, const Clock& clock, StateMachineSource machine_of);
+
+  absl::Status Start();
+  void Stop();
+  void Abandon();
+  bool manual() const { return contexts_.raft.InContext(); }
+  bool stopped() const;
+
+  void Propose(GroupId group, Proposal proposal, ProposeCallback done);
+  void Tick();
+  void Receive(GroupId group, Message message);
+  // Runs `act` for the group's replica in the raft context.
+  void WithReplica(GroupId group, std::function<void(Replica&)> act);
+  void WithReplicas(std::function<void(Replica&)> act);
+  std::optional<GroupStatus> Status(GroupId group) const;
+  std::vector<GroupStatus> Statuses() const;
+
+  void Send(GroupId group, Message message) override;
+  void Store(StorageTask task) override;
+  void Apply(GroupId group, std::shared_ptr<ApplyJob> job) override;
+  void TellLeader(GroupId group, bool leader, Term term) override;
+
+ private:
+  struct Refusal {
+    ProposeCallback done;
+    absl::Status status;
+  };
+  // What outsiders left for the raft context.
+  struct Inbox {
+    std::map<GroupId, std::vector<Offer>> offers;
+    std::vector<std::pair<GroupId, Message>> messages;
+    std::vector<Refusal> refusals;
+  };
+
+  // The offer with its memory reserved, or why not.
+  absl::StatusOr<Offer> MakeOffer(Replica& replica, Proposal& proposal);
+  void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(inbox_mutex_);
+  void PostToRaft(std::function<void()> act);
+
+  // In the raft context.
+  void ReadInbox();
+  void TickReplicas();
+  void TakeStored(std::vector<StorageTask>& tasks);
+  void Publish(const Replica& replica);
+  void StopIfIdle(bool force);
+  Replica* Find(GroupId group);
+
+  const GroupHostOptions options_;
+  const GroupHostContexts contexts_;
+  raft::Store& store_;
+  Transport& transport_;
+  const Clock& clock_;
+  const StateMachineSource machine_of_;
+
+  ByteBudget undecided_bytes_;
+  ByteBudget undecided_proposals_;  // Counts proposals, not bytes.
+
+  // Filled by Start(), which sets started_; not changed afterwards.
+  std::map<GroupId, std::unique_ptr<Replica>> replicas_;
+  std::shared_ptr<GroupCommit> commits_;
+  std::atomic<bool> started_{false};
+
+  Mutex inbox_mutex_;
+  Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
+  bool inbox_awake_ ABSL_GUARDED_BY(inbox_mutex_) = false;
+  bool refusing_ ABSL_GUARDED_BY(inbox_mutex_) = false;  // Stop() began.
+
+  bool stopping_ = false;  // Owned by the raft context.
+  int ticks_since_witness_ = 0;
+  std::atomic<bool> closed_{false};
+  std::atomic<bool> tick_waiting_{false};
+
+  mutable Mutex status_mutex_;
+  CondVar stopped_changed_;
+  std::map<GroupId, GroupStatus> statuses_ ABSL_GUARDED_BY(status_mutex_);
+  bool stopped_ ABSL_GUARDED_BY(status_mutex_) = false;
+};
+
+GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts contexts,
+                      raft::Store& store, Transport& transport, const Clock& clock,
+                      StateMachineSource machine_of)
+    : options_(options),
+      contexts_(contexts),
+      store_(store),
+      transport_(transport),
+      clock_(clock),
+      machine_of_(std::move(machine_of)),
+      undecided_bytes_(options.undecided_bytes_max),
+      undecided_proposals_(options.undecided_proposals_max) {
+  HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
+}
+
+absl::Status GroupHost::Impl::Start() {
+  HOLDFAST_CHECK(!started_) << "started twice";
+  Random random = options_.seed != 0 ? Random(options_.seed) : Random::FromKernel();
+  for (GroupId group : store_.groups()) {
+    absl::StatusOr<std::unique_ptr<GroupLog>> log =
+        GroupLog::Open(store_, group, options_.log_cache_bytes_max);
+    if (!log.ok()) return Annotate(log.status(), holdfast::format("group {}", group.value()));
+    auto replica = std::make_unique<Replica>(options_, random.Next(), *std::move(log), store_,
+                                             machine_of_(group), *this);
+    Publish(*replica);
+    replicas_.emplace(group, std::move(replica));
+  }
+  // The storage context reports whole batches: one task for the raft context per sync.
+  commits_ = std::make_shared<GroupCommit>(
+      store_, contexts_.storage, options_.storage_batch_bytes_max,
+      [weak = weak_from_this()](std::vector<StorageTask> tasks) {
+        std::shared_ptr<Impl> self = weak.lock();
+        if (!self) return;
+        auto shared = std::make_shared<std::vector<StorageTask>>(std::move(tasks));
+        self->PostToRaft([self, shared] { self->TakeStored(*shared); });
+      });
+  started_.store(true, std::memory_order_release);
+  WithReplicas([](Replica& replica) { replica.Start(); });
+  return absl::OkStatus();
+}
+
+void GroupHost::Impl::PostToRaft(std::function<void()> act) {
+  contexts_.raft.Post([self = shared_from_this(), act = std::move(act)] {
+    if (self->closed_) return;
+    act();
+    if (self->stopping_) self->StopIfIdle(/*force=*/false);
+  });
+}
+
+void GroupHost::Impl::Stop() {
+  {
+    MutexLock lock(inbox_mutex_);
+    if (refusing_ || !started_) {
+      refusing_ = true;
+      return;
+    }
+    refusing_ = true;
+  }
+  // What was accepted before is in the inbox, and is proposed first.
+  PostToRaft([this] {
+    ReadInbox();
+    stopping_ = true;
+  });
+  if (manual()) return;
+  const auto wait = [this](absl::Duration limit) {
+    const absl::Duration end = clock_.SinceBoot() + limit;
+    MutexLock lock(status_mutex_);
+    while (!stopped_ && clock_.SinceBoot() < end) {
+      stopped_changed_.WaitFor(status_mutex_, std::chrono::milliseconds(100));
+    }
+    return stopped_;
+  };
+  if (wait(options_.stop_timeout)) return;
+  PostToRaft([this] { StopIfIdle(/*force=*/true); });
+  (void)wait(options_.stop_timeout);  // A context that never comes back can't be waited for.
+}
+
+void GroupHost::Impl::StopIfIdle(bool force) {
+  const bool idle = std::all_of(replicas_.begin(), replicas_.end(),
+                                [](const auto& item) { return item.second->idle(); });
+  if (!idle && !force) return;
+  for (auto& [group, replica] : replicas_) {
+    replica->AnswerAll(MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                                  "the node stopped before the outcome was known"));
+    if (replica->Status().leading) TellLeader(group, false, replica->Status().term);
+  }
+  closed_ = true;
+  if (force) commits_->Abandon();
+  // Behind the last work in apply and storage, nobody touches machines and store any more.
+  contexts_.apply.Post([self = shared_from_this()] {
+    self->contexts_.storage.Post([self] {
+      MutexLock lock(self->status_mutex_);
+      self->stopped_ = true;
+      self->stopped_changed_.NotifyAll();
+    });
+  });
+}
+
+void GroupHost::Impl::Abandon() {
+  closed_ = true;
+  if (commits_) commits_->Abandon();
+}
+
+bool GroupHost::Impl::stopped() const {
+  MutexLock lock(status_mutex_);
+  return stopped_;
+}
+
+absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& proposal) {
+  uint64_t bytes = proposal.command.size();
+  for (const Body& body : proposal.bodies) {
+    if (body == nullptr) {
+      return MakeStatus(absl::StatusCode::kInvalidArgument, "a body without bytes");
+    }
+    bytes += body->size();
+  }
+  if (proposal.command.empty() || proposal.command.size() > options_.command_bytes_max ||
+      bytes > options_.entry_bytes_max || proposal.bodies.size() > options_.entry_bodies_max) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "a proposal of {} command bytes, {} bodies, {} bytes in all",
+                      proposal.command.size(), proposal.bodies.size(), bytes);
+  }
+  std::optional<ByteBudget::Reservation> group = replica.undecided_bytes().TryReserve(bytes);
+  std::optional<ByteBudget::Reservation> total = undecided_bytes_.TryReserve(bytes);
+  std::optional<ByteBudget::Reservation> count = undecided_proposals_.TryReserve(1);
+  if (!group || !total || !count) {
+    return MakeStatus(
+        absl::StatusCode::kResourceExhausted,
+        "group {}: too much is undecided: {} of {} bytes here, {} of {} in all, {} of "
+        "{} proposals",
+        replica.group().value(), replica.undecided_bytes().used_bytes(),
+        replica.undecided_bytes().bytes_max(), undecided_bytes_.used_bytes(),
+        undecided_bytes_.bytes_max(), undecided_proposals_.used_bytes(),
+        undecided_proposals_.bytes_max());
+  }
+  Offer offer;
+  offer.entry.command = std::move(proposal.command);
+  for (Body& body : proposal.bodies) {
+    Payload payload;
+    payload.size = static_cast<uint32_t>(body->size());
+    payload.crc32c = Crc32c(*body);  // Here, on the proposer's thread.
+    payload.bytes = std::move(body);
+    offer.entry.bodies.push_back(std::move(payload));
+  }
+  offer.answer.group_bytes = *std::move(group);
+  offer.answer.total_bytes = *std::move(total);
+  offer.answer.total_count = *std::move(count);
+  return offer;
+}
+
+void GroupHost::Impl::Propose(GroupId group, Proposal proposal, ProposeCallback done) {
+  absl::StatusOr<Offer> offer;
+  Replica* replica = Find(group);
+  if (replica != nullptr) {
+    offer = MakeOffer(*replica, proposal);
+  } else {
+    offer = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
+  }
+  {
+    MutexLock lock(inbox_mutex_);
+    if (!refusing_ && started_) {
+      if (offer.ok()) {
+        offer->answer.done = std::move(done);
+        inbox_.offers[group].push_back(*std::move(offer));
+      } else {
+        inbox_.refusals.push_back(Refusal{std::move(done), offer.status()});
+      }
+      Wake();
+      return;
+    }
+  }
+  done(ProposeResult{Stopping(), 0, 0});
+}
+
+void GroupHost::Impl::Wake() {
+  if (inbox_awake_) return;
+  inbox_awake_ = true;
+  inbox_mutex_.Unlock();  // Posting may wait for room; what the context runs may want the inbox.
+  PostToRaft([this] { ReadInbox(); });
+  inbox_mutex_.Lock();
+}
+
+void GroupHost::Impl::ReadInbox() {
+  Inbox inbox;
+  {
+    MutexLock lock(inbox_mutex_);
+    std::swap(inbox, inbox_);
+    inbox_awake_ = false;
+  }
+  for (Refusal& refusal : inbox.refusals) {
+    refusal.done(ProposeResult{std::move(refusal.status), 0, 0});
+  }
+  for (auto& [group, message] : inbox.messages) {
+    Replica* replica = Find(group);
+    if (replica != nullptr) replica->Receive(std::move(message));
+  }
+  const absl::Duration deadline = clock_.SinceBoot() + options_.commit_timeout;
+  for (auto& [group, offers] : inbox.offers) Find(group)->Propose(std::move(offers), deadline);
+  for (auto& [group, offers] : inbox.offers) Publish(*Find(group));
+}
+
+void GroupHost::Impl::Tick() {
+  // A raft context that is behind gets one tick for many; elections only come later for it.
+  if (!started_ || tick_waiting_.exchange(true)) return;
+  PostToRaft([this] { TickReplicas(); });
+}
+
+void GroupHost::Impl::TickReplicas() {
+  tick_waiting_ = false;
+  const absl::Duration now = clock_.SinceBoot();
+  for (auto& [group, replica] : replicas_) {
+    replica->Tick(now);
+    Publish(*replica);
+  }
+  if (++ticks_since_witness_ * options_.tick < absl::Seconds(1)) return;
+  ticks_since_witness_ = 0;
+  commits_->AskForWitness();
+}
+
+void GroupHost::Impl::Receive(GroupId group, Message message) {
+  MutexLock lock(inbox_mutex_);
+  if (refusing_ || !started_ || inbox_.messages.size() >= options_.inbox_messages_max) return;
+  inbox_.messages.emplace_back(group, std::move(message));
+  Wake();
+}
+
+void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
+  Replica* replica = Find(group);
+  if (replica == nullptr) return;
+  PostToRaft([this, replica, act = std::move(act)] {
+    act(*replica);
+    Publish(*replica);
+  });
+}
+
+void GroupHost::Impl::WithReplicas(std::function<void(Replica&)> act) {
+  PostToRaft([this, act = std::move(act)] {
+    for (auto& [group, replica] : replicas_) {
+      act(*replica);
+      Publish(*replica);
+    }
+  });
+}
+
+void GroupHost::Impl::Send(GroupId group, Message message) {
+  const NodeId to = message.to;
+  transport_.Send(to, group, std::move(message));
+}
+
+void GroupHost::Impl::Store(StorageTask task) { commits_->Enqueue(std::move(task)); }
+
+void GroupHost::Impl::TakeStored(std::vector<StorageTask>& tasks) {
+  for (StorageTask& task : tasks) {
+    Replica& replica = *Find(task.write.group);
+    replica.Stored(std::move(task));
+    Publish(replica);
+  }
+}
+
+void GroupHost::Impl::Apply(GroupId group, std::shared_ptr<ApplyJob> job) {
+  Replica* replica = Find(group);
+  contexts_.apply.Post([self = shared_from_this(), replica, job = std::move(job)] {
+    if (self->closed_ || !replica->RunApplyJob(*job)) return;
+    self->PostToRaft([self, replica, job] {
+      replica->JobDone(*job);
+      self->Publish(*replica);
+    });
+  });
+}
+
+void GroupHost::Impl::TellLeader(GroupId group, bool leader, Term term) {
+  StateMachine* machine = &Find(group)->machine();
+  contexts_.apply.Post([machine, leader, term] { machine->OnLeaderChange(leader, term); });
+}
+
+void GroupHost::Impl::Publish(const Replica& replica) {
+  GroupStatus status = replica.Status();
+  MutexLock lock(status_mutex_);
+  statuses_[status.group] = std::move(status);
+}
+
+Replica* GroupHost::Impl::Find(GroupId group) {
+  if (!started_.load(std::memory_order_acquire)) return nullptr;
+  auto it = replicas_.find(group);
+  return it == replicas_.end() ? nullptr : it->second.get();
+}
+
+std::optional<GroupStatus> GroupHost::Impl::Status(GroupId group) const {
+  MutexLock lock(status_mutex_);
+  auto it = statuses_.find(group);
+  if (it == statuses_.end()) return std::nullopt;
+  return it->second;
+}
+
+std::vector<GroupStatus> GroupHost::Impl::Statuses() const {
+  MutexLock lock(status_mutex_);
+  std::vector<GroupStatus> out;
+  for (const auto& [group, status] : statuses_) out.push_back(status);
+  return out;
+}
+
+GroupHost::GroupHost(const GroupHostOptions& options, GroupHostContexts contexts, Store& store,
+                     Transport& transport, const Clock& clock, StateMachineSource machine_of)
+    : impl_(std::make_shared<Impl>(options, contexts, store, transport, clock,
+                                   std::move(machine_of))) {}
+
+GroupHost::~GroupHost() {
+  if (impl_->manual()) {
+    impl_->Abandon();
+  } else {
+    impl_->Stop();
+  }
+}
+
+absl::Status GroupHost::Start() { return impl_->Start(); }
+void GroupHost::Stop() { impl_->Stop(); }
+bool GroupHost::stopped() const { return impl_->stopped(); }
+
+void GroupHost::Propose(GroupId group, Proposal proposal, ProposeCallback done) {
+  impl_->Propose(group, std::move(proposal), std::move(done));
+}
+
+void GroupHost::Tick() { impl_->Tick(); }
+
+void GroupHost::Receive(GroupId group, Message message) {
+  impl_->Receive(group, std::move(message));
+}
+
+void GroupHost::PeerUnreachable(GroupId group, NodeId peer) {
+  impl_->WithReplica(group, [peer](Replica& replica) { replica.PeerUnreachable(peer); });
+}
+
+void GroupHost::TransferLeadership(GroupId group, NodeId target) {
+  impl_->WithReplica(group, [target](Replica& replica) {
+    (void)replica.TransferLeadership(target);  // The status tells who leads.
+  });
+}
+
+void GroupHost::SetMayCampaign(bool may) {
+  impl_->WithReplicas([may](Replica& replica) { replica.SetMayCampaign(may); });
+}
+
+std::optional<GroupStatus> GroupHost::Status(GroupId group) const { return impl_->Status(group); }
+std::vector<GroupStatus> GroupHost::Statuses() const { return impl_->Statuses(); }
+
+}  // namespace holdfast::raft

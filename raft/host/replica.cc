@@ -1,0 +1,281 @@
+#include "raft/host/replica.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "raft/core/confchange.h"
+
+namespace holdfast::raft {
+namespace {
+
+RaftOptions CoreOptions(const GroupHostOptions& options, uint64_t seed, const GroupRecord& record) {
+  RaftOptions out;
+  out.id = options.self;
+  out.election_ticks = options.election_ticks;
+  out.heartbeat_ticks = options.heartbeat_ticks;
+  out.seed = seed;
+  out.applied = record.applied;
+  // Proposals are bounded before they reach the core; its own bound only has to be wider.
+  out.uncommitted_bytes_max = 2 * options.group_undecided_bytes_max;
+  // Counts bodies, which apply does not touch; the job's own bounds are the ones that matter.
+  out.applying_bytes_max = std::max(out.applying_bytes_max, options.group_undecided_bytes_max);
+  return out;
+}
+
+bool IsConfChange(const Entry& entry) { return entry.type != EntryType::kNormal; }
+
+bool OnlyVoter(const ConfState& conf, NodeId self) {
+  return conf.voters == std::vector<NodeId>{self} && conf.voters_outgoing.empty();
+}
+
+}  // namespace
+
+void AnswerOnce(Answer& answer, absl::Status status, LogIndex index, Term term) {
+  answer.group_bytes.Release();
+  answer.total_bytes.Release();
+  answer.total_count.Release();
+  if (!answer.done) return;  // Its deadline passed.
+  ProposeCallback done = std::move(answer.done);
+  answer.done = nullptr;
+  done(ProposeResult{std::move(status), index, term});
+}
+
+Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr<GroupLog> log,
+                 raft::Store& store, StateMachine& machine, ReplicaEffects& effects)
+    : options_(options),
+      group_(log->opened().group),
+      store_(store),
+      machine_(machine),
+      effects_(effects),
+      log_(std::move(log)),
+      core_(CoreOptions(options, seed, log_->opened()), *log_),
+      undecided_bytes_(options.group_undecided_bytes_max),
+      single_voter_(OnlyVoter(log_->opened().conf_state, options.self)),
+      applied_(log_->opened().applied),
+      applied_term_(log_->TermAt(applied_).value_or(0)) {}
+
+void Replica::Start() {
+  // With nobody to compete against there is nothing to wait for.
+  if (single_voter_) (void)core_.Campaign();  // Refused while a configuration waits to be applied.
+  PayDebts();
+}
+
+void Replica::Propose(std::vector<Offer> offers, absl::Duration deadline) {
+  std::vector<Entry> entries;
+  entries.reserve(offers.size());
+  for (Offer& offer : offers) entries.push_back(std::move(offer.entry));
+  absl::StatusOr<ProposedAt> at = core_.Propose(std::move(entries));
+  if (!at.ok()) {
+    for (Offer& offer : offers) AnswerOnce(offer.answer, at.status(), 0, 0);
+    return;
+  }
+  HOLDFAST_CHECK(at->last - at->first + 1 == offers.size()) << "entries without a place";
+  for (size_t i = 0; i < offers.size(); ++i) {
+    undecided_.Add(at->first + i, at->term, deadline, std::move(offers[i].answer));
+  }
+  PayDebts();
+}
+
+void Replica::Tick(absl::Duration now) {
+  core_.Tick();
+  undecided_.Expire(now, [&](Undecided<Answer>::Pending& pending) {
+    ProposeCallback done = std::move(pending.answer.done);
+    pending.answer.done = nullptr;
+    done(ProposeResult{
+        MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                   "group {}: not committed in time; the outcome is unknown", group_.value()),
+        0, pending.term});
+  });
+  // Also the way out for a lone voter whose first campaign was refused.
+  if (single_voter_ && core_.role() == Role::kFollower) (void)core_.Campaign();
+  PayDebts();
+}
+
+void Replica::Receive(Message message) {
+  (void)core_.Step(std::move(message));  // The core counts what it drops.
+  PayDebts();
+}
+
+void Replica::PeerUnreachable(NodeId peer) {
+  core_.ReportUnreachable(peer);
+  PayDebts();
+}
+
+absl::Status Replica::TransferLeadership(NodeId target) {
+  absl::Status status = core_.TransferLeadership(target);
+  PayDebts();
+  return status;
+}
+
+void Replica::PayDebts() {
+  while (core_.HasReady()) {
+    Ready ready = core_.TakeReady();
+    for (Message& message : ready.send_now) effects_.Send(group_, std::move(message));
+    if (ready.append) StartWrite(*std::move(ready.append));
+    if (!ready.apply) continue;
+    for (Entry& entry : ready.apply->entries) {
+      to_apply_.push_back(ToApply{std::move(entry), std::nullopt});
+    }
+    if (!ready.apply->entries.empty()) to_apply_.back().done = ready.apply->done;
+  }
+  FollowLeadership();
+  StartApply();
+}
+
+void Replica::StartWrite(AppendTask task) {
+  HOLDFAST_CHECK(task.snapshot == nullptr) << "group " << group_ << " was sent a snapshot";
+  StorageTask out;
+  out.write.group = group_;
+  out.write.hard_state = task.hard_state;
+  out.write.entries = std::move(task.entries);
+  out.write.must_sync = task.must_sync;
+  out.responses = std::move(task.responses);
+  ++writes_out_;
+  effects_.Store(std::move(out));
+}
+
+void Replica::Stored(StorageTask task) {
+  --writes_out_;
+  log_->Stored(std::move(task.write.entries), /*keep_bodies=*/!single_voter_);
+  for (Message& message : core_.AppendDone(std::move(task.responses))) {
+    effects_.Send(group_, std::move(message));
+  }
+  PayDebts();
+}
+
+// A leader's own first entry of its term stands before all others of that term, so its machine is
+// up to date as soon as any entry of the term is applied.
+void Replica::FollowLeadership() {
+  const bool leads = core_.role() == Role::kLeader;
+  const Term term = core_.term();
+  if (announced_term_ != 0 && (!leads || term != announced_term_)) {
+    effects_.TellLeader(group_, false, announced_term_);
+    announced_term_ = 0;
+  }
+  if (leads && announced_term_ == 0 && applied_term_ == term) {
+    announced_term_ = term;
+    effects_.TellLeader(group_, true, term);
+  }
+}
+
+void Replica::StartApply() {
+  if (applying_ || to_apply_.empty()) return;
+  auto job = std::make_shared<ApplyJob>();
+  uint64_t bytes = 0;
+  while (!to_apply_.empty() && job->entries.size() < options_.apply_batch_entries_max) {
+    ToApply& next = to_apply_.front();
+    const bool is_change = IsConfChange(next.entry);
+    bytes += next.entry.command.size();
+    if (!job->entries.empty() && (is_change || bytes > options_.apply_batch_bytes_max)) break;
+    job->answers.push_back(undecided_.Decide(next.entry.index, next.entry.term, job->aborted));
+    if (next.done) job->done.push_back(*next.done);
+    job->entries.push_back(std::move(next.entry));
+    to_apply_.pop_front();
+    if (is_change) break;
+  }
+  const Entry& newest = job->entries.back();
+  job->last = newest.index;
+  if (IsConfChange(newest)) {
+    absl::StatusOr<ConfChange> change = DecodeConfChange(newest);
+    if (!change.ok()) {
+      DieOfEnvironment(holdfast::format("group {}: configuration in entry {}: {}", group_.value(),
+                                        newest.index, holdfast::Message(change.status()))
+                           .c_str());
+    }
+    job->conf_state = core_.ApplyConfChange(*change);
+    single_voter_ = OnlyVoter(*job->conf_state, options_.self);
+  }
+  applying_ = true;
+  effects_.Apply(group_, std::move(job));
+}
+
+bool Replica::RunApplyJob(ApplyJob& job) {
+  std::unique_ptr<StateBatch> batch = store_.NewStateBatch(group_);
+  std::vector<absl::Status> verdicts(job.entries.size());
+  CommittedEntry committed;
+  for (size_t i = 0; i < job.entries.size(); ++i) {
+    const Entry& entry = job.entries[i];
+    if (IsConfChange(entry) || entry.command.empty()) continue;
+    committed.index = entry.index;
+    committed.term = entry.term;
+    committed.command = entry.command;
+    committed.bodies.clear();
+    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
+      const Payload& body = entry.bodies[ordinal];
+      committed.bodies.push_back(
+          BodyRef{BodyKey{group_, entry.index, entry.term, ordinal}, body.size, body.crc32c});
+    }
+    verdicts[i] = machine_.Apply(committed, *batch);
+  }
+  const AppliedMark mark{job.last, job.conf_state};
+  const absl::Status written = store_.CommitState(std::move(batch), mark);
+  if (written.ok()) machine_.OnCommitted(job.last);
+  for (size_t i = 0; i < job.entries.size(); ++i) {
+    if (!job.answers[i]) continue;
+    const Entry& entry = job.entries[i];
+    if (written.ok()) {
+      AnswerOnce(job.answers[i]->answer, std::move(verdicts[i]), entry.index, entry.term);
+    } else {
+      // Committed, so some day it is applied; but nobody may be told so by a failed store.
+      AnswerOnce(job.answers[i]->answer,
+                 MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                            "group {}: the store failed before the outcome was known: {}",
+                            group_.value(), holdfast::Message(written)),
+                 0, entry.term);
+    }
+  }
+  for (Undecided<Answer>::Pending& pending : job.aborted) {
+    AnswerOnce(pending.answer,
+               MakeStatus(absl::StatusCode::kAborted,
+                          "group {}: another leader's entry took its place", group_.value()),
+               0, pending.term);
+  }
+  return written.ok();
+}
+
+void Replica::JobDone(ApplyJob& job) {
+  applying_ = false;
+  applied_ = job.last;
+  applied_term_ = job.entries.back().term;
+  for (const ApplyToken& done : job.done) core_.ApplyDone(done);
+  PayDebts();
+  TruncateLog();
+}
+
+void Replica::TruncateLog() {
+  std::optional<LogIndex> before =
+      log_->TruncationDue(applied_, options_.log_entries_kept, options_.log_bytes_kept);
+  if (!before) return;
+  StorageTask task;
+  task.write.group = group_;
+  task.write.truncate_before = *before;
+  task.write.must_sync = false;  // Nothing rests on it: at worst the headers are still there.
+  log_->Truncated(*before);
+  ++writes_out_;
+  effects_.Store(std::move(task));
+}
+
+void Replica::AnswerAll(const absl::Status& status) {
+  for (Undecided<Answer>::Pending& pending : undecided_.TakeAll()) {
+    AnswerOnce(pending.answer, status, 0, pending.term);
+  }
+}
+
+GroupStatus Replica::Status() const {
+  GroupStatus status;
+  status.group = group_;
+  status.role = core_.role();
+  status.leading = announced_term_ != 0;
+  status.leader = core_.leader();
+  status.term = core_.term();
+  status.commit = core_.commit();
+  status.applied = applied_;
+  status.first = log_->FirstIndex();
+  status.last = log_->LastIndex();
+  status.undecided_proposals = undecided_.size();
+  status.undecided_bytes = undecided_bytes_.used_bytes();
+  return status;
+}
+
+}  // namespace holdfast::raft

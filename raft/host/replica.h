@@ -1,0 +1,133 @@
+// raft/host/replica.h
+// Replica is one group on this node: its core, its proposals without an answer, and the order in
+// which what the core owes is paid. GroupHost has one for each group, and lends it contexts and
+// transport through ReplicaEffects. Private to raft/host.
+//
+// The apply side works on ApplyJobs: a run of committed entries (or one change of configuration)
+// that goes to the apply context and comes back. One job of a group is out at a time, so that jobs
+// grow with load.
+// Threads:  owned by the raft context, except RunApplyJob(): the apply context.
+// Lifetime: the host owns it and keeps it until no job and no write of it is out.
+// Errors:   see GroupHost. Limits: GroupHostOptions.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "base/byte_budget.h"
+#include "raft/core/raft_core.h"
+#include "raft/host/group_host.h"
+#include "raft/host/group_log.h"
+#include "raft/host/undecided.h"
+#include "raft/storage/group_commit.h"
+
+namespace holdfast::raft {
+
+// A proposal on its way: where to answer, and the memory that it holds until it is decided.
+struct Answer {
+  ProposeCallback done;
+  ByteBudget::Reservation group_bytes;
+  ByteBudget::Reservation total_bytes;
+  ByteBudget::Reservation total_count;
+};
+
+struct Offer {
+  Entry entry;  // Without index and term.
+  Answer answer;
+};
+
+struct ApplyJob {
+  std::vector<Entry> entries;
+  std::optional<ConfState> conf_state;  // When the last entry changed the configuration.
+  std::vector<ApplyToken> done;
+  // Beside each entry: the proposal that it was, if it was made here.
+  std::vector<std::optional<Undecided<Answer>::Pending>> answers;
+  // Proposals that these entries rule out.
+  std::vector<Undecided<Answer>::Pending> aborted;
+  LogIndex last = 0;
+};
+
+// What a replica may cause.
+class ReplicaEffects {
+ public:
+  virtual ~ReplicaEffects() = default;
+  virtual void Send(GroupId group, Message message) = 0;
+  virtual void Store(StorageTask task) = 0;
+  // Runs RunApplyJob() in the apply context, then gives the job back to JobDone().
+  virtual void Apply(GroupId group, std::shared_ptr<ApplyJob> job) = 0;
+  // Runs the machine's OnLeaderChange() in the apply context.
+  virtual void TellLeader(GroupId group, bool leader, Term term) = 0;
+};
+
+class Replica {
+ public:
+  Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr<GroupLog> log,
+          raft::Store& store, StateMachine& machine, ReplicaEffects& effects);
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
+
+  // Campaigns at once if this node is the only voter.
+  void Start();
+
+  void Propose(std::vector<Offer> offers, absl::Duration deadline);
+  void Tick(absl::Duration now);
+  void Receive(Message message);
+  void PeerUnreachable(NodeId peer);
+  absl::Status TransferLeadership(NodeId target);
+  void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
+
+  // A write of this group is as durable as it asked to be.
+  void Stored(StorageTask task);
+  // On the apply context: false when the store failed, and the job must not be given back.
+  bool RunApplyJob(ApplyJob& job);
+  void JobDone(ApplyJob& job);
+
+  // Nothing of this group is being stored or applied, or waits for it.
+  bool idle() const { return !applying_ && to_apply_.empty() && writes_out_ == 0; }
+  // Answers every undecided proposal with `status`.
+  void AnswerAll(const absl::Status& status);
+
+  GroupStatus Status() const;
+  GroupId group() const { return group_; }
+  StateMachine& machine() { return machine_; }
+  ByteBudget& undecided_bytes() { return undecided_bytes_; }  // Thread-safe.
+
+ private:
+  // An entry to apply; `done` on the last one of each ApplyTask.
+  struct ToApply {
+    Entry entry;
+    std::optional<ApplyToken> done;
+  };
+
+  void PayDebts();  // What the core's Readys owe.
+  void StartWrite(AppendTask task);
+  void FollowLeadership();
+  void StartApply();
+  void TruncateLog();
+
+  const GroupHostOptions& options_;
+  const GroupId group_;
+  raft::Store& store_;
+  StateMachine& machine_;
+  ReplicaEffects& effects_;
+  std::unique_ptr<GroupLog> log_;
+  RaftCore core_;
+  ByteBudget undecided_bytes_;
+
+  Undecided<Answer> undecided_;
+  std::deque<ToApply> to_apply_;
+  bool applying_ = false;
+  uint64_t writes_out_ = 0;
+  bool single_voter_ = false;
+  LogIndex applied_ = 0;
+  Term applied_term_ = 0;
+  Term announced_term_ = 0;  // Of the leadership that the machine knows of; 0: none.
+};
+
+// Calls `answer.done` with the result, once, and gives its memory back.
+void AnswerOnce(Answer& answer, absl::Status status, LogIndex index, Term term);
+
+}  // namespace holdfast::raft

@@ -1,0 +1,632 @@
+#include "raft/storage/rocksdb_store.h"
+
+#include <rocksdb/env.h>
+#include <rocksdb/iterator.h>
+#include <rocksdb/write_batch.h>
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/mutex.h"
+#include "base/random.h"
+#include "raft/storage/rocksdb_engine.h"
+#include "raft/storage/rocksdb_status.h"
+#include "raft/storage/store_keys.h"
+#include "raft/storage/store_records.h"
+#include "raft/storage/witness.h"
+
+namespace holdfast::raft {
+namespace {
+
+const Clock& ClockOf(const StoreOptions& options) {
+  static const SystemClock system;
+  return options.clock != nullptr ? *options.clock : system;
+}
+
+class RocksDbStore final : public Store {
+ public:
+  RocksDbStore(const StoreOptions& options, std::shared_ptr<Engine> engine)
+      : options_(options), clock_(ClockOf(options)), engine_(std::move(engine)) {}
+
+  // Reads identity and replicas, and compares with the witness.
+  absl::Status Load();
+  // Writes identity and replicas into an engine without them.
+  absl::Status Found(const StoreIdentity& identity, const std::vector<GroupSeed>& groups);
+
+  const StoreIdentity& identity() const override { return identity_; }
+  std::vector<GroupId> groups() const override;
+  absl::StatusOr<GroupRecord> LoadGroup(GroupId group) const override;
+  absl::Status AddGroup(const GroupSeed& seed) override;
+  absl::Status Write(const std::vector<LogWrite>& writes) override;
+  absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
+                                                 uint64_t bytes_max) const override;
+  absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  std::unique_ptr<StateReader> Reader(GroupId group) const override {
+    return NewRocksDbReader(engine_, group);
+  }
+  std::unique_ptr<StateBatch> NewStateBatch(GroupId group) override;
+  absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) override;
+  absl::Status Witness() override;
+  absl::StatusOr<uint64_t> FreeBytes() const override;
+  StoreCounters Counters() const override;
+  absl::Status Close() override;
+
+ private:
+  // Absent: kNotFound.
+  absl::StatusOr<GroupRecord> RecordOf(GroupId group) const;
+  absl::StatusOr<GroupRecord> ReadReplica(GroupId group) const;
+  absl::StatusOr<std::string> ReadMeta(MetaKind kind, GroupId group) const;
+  absl::StatusOr<LogIndex> LastIndex(const GroupRecord& record) const;
+  // Every header from the applied index on is there and whole.
+  absl::Status VerifyHeaders(const GroupRecord& record) const;
+  absl::StatusOr<LogHeader> ReadHeader(GroupId group, LogIndex index) const;
+  static absl::StatusOr<LogHeader> HeaderAt(const rocksdb::Iterator& headers, GroupId group,
+                                            LogIndex index);
+  void SeedReplica(const GroupSeed& seed, rocksdb::WriteBatch& batch) const;
+
+  absl::Status PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch);
+  absl::Status DropTail(const GroupRecord& record, LogIndex from, rocksdb::WriteBatch& batch);
+  absl::Status DropFront(GroupRecord& record, LogIndex before, rocksdb::WriteBatch& batch);
+  void PutEntry(const GroupRecord& record, const Entry& entry, rocksdb::WriteBatch& batch);
+  absl::Status WriteWitnessNow();
+
+  const StoreOptions options_;
+  const Clock& clock_;
+  const std::shared_ptr<Engine> engine_;
+  StoreIdentity identity_;
+
+  mutable Mutex mutex_;
+  std::map<GroupId, GroupRecord> replicas_ ABSL_GUARDED_BY(mutex_);
+
+  // Owned by the storage context.
+  uint64_t write_number_ = 0;   // Of the newest batch.
+  uint64_t durable_write_ = 0;  // Of the newest synced batch.
+  uint64_t witnessed_write_ = 0;
+  absl::Duration witnessed_at_;  // Of clock_.SinceBoot().
+
+  std::atomic<uint64_t> writes_{0};
+  std::atomic<uint64_t> syncs_{0};
+  std::atomic<uint64_t> body_bytes_{0};
+};
+
+absl::Status MetaDamage(GroupId group, const absl::Status& status) {
+  return Annotate(status, holdfast::format("group {}", group.value()));
+}
+
+absl::StatusOr<std::string> RocksDbStore::ReadMeta(MetaKind kind, GroupId group) const {
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> record,
+                            engine_->Get(engine_->meta, MetaKey(kind, group)));
+  if (!record) {
+    return MakeStatus(absl::StatusCode::kDataLoss, "group {}: meta record '{}' is missing",
+                      group.value(), static_cast<char>(kind));
+  }
+  return *std::move(record);
+}
+
+absl::Status RocksDbStore::Load() {
+  absl::StatusOr<std::optional<std::string>> identity =
+      engine_->Get(engine_->meta, MetaKey(MetaKind::kIdentity));
+  HOLDFAST_RETURN_IF_ERROR(identity.status());
+  if (!*identity) {
+    return MakeStatus(absl::StatusCode::kNotFound, "the store {} was never finished",
+                      options_.directory);
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(identity_, DecodeIdentity(**identity));
+
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> number,
+                            engine_->Get(engine_->meta, MetaKey(MetaKind::kDurableWrite)));
+  if (!number) return MakeStatus(absl::StatusCode::kDataLoss, "the write number is missing");
+  HOLDFAST_ASSIGN_OR_RETURN(write_number_, DecodeNumber(*number));
+  durable_write_ = write_number_;
+  absl::StatusOr<uint64_t> witness = ReadWitness(*engine_->env, options_.directory);
+  if (absl::IsNotFound(witness.status())) {
+    return MakeStatus(absl::StatusCode::kDataLoss, "{}", holdfast::Message(witness.status()));
+  }
+  HOLDFAST_RETURN_IF_ERROR(witness.status());
+  if (write_number_ < *witness) {
+    return MakeStatus(absl::StatusCode::kDataLoss,
+                      "the store {} ends at write {}, but write {} was synced: it has lost "
+                      "acknowledged data and must not vote",
+                      options_.directory, write_number_, *witness);
+  }
+  witnessed_write_ = *witness;
+  witnessed_at_ = clock_.SinceBoot();
+
+  std::unique_ptr<rocksdb::Iterator> rows(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->meta));
+  GroupId group;
+  for (rows->Seek(ToSlice(MetaKey(MetaKind::kReplica))); rows->Valid(); rows->Next()) {
+    if (!ParseMetaKey(FromSlice(rows->key()), MetaKind::kReplica, group)) break;
+    absl::StatusOr<GroupRecord> record = ReadReplica(group);
+    if (!record.ok()) return MetaDamage(group, record.status());
+    absl::Status verified = VerifyHeaders(*record);
+    if (!verified.ok()) return MetaDamage(group, verified);
+    MutexLock lock(mutex_);
+    replicas_.emplace(group, *std::move(record));
+  }
+  return FromRocksDb(rows->status(), "reading the replicas");
+}
+
+absl::StatusOr<GroupRecord> RocksDbStore::ReadReplica(GroupId group) const {
+  GroupRecord record;
+  record.group = group;
+  HOLDFAST_ASSIGN_OR_RETURN(std::string replica, ReadMeta(MetaKind::kReplica, group));
+  HOLDFAST_ASSIGN_OR_RETURN(record.incarnation, DecodeNumber(replica));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string hard_state, ReadMeta(MetaKind::kHardState, group));
+  HOLDFAST_ASSIGN_OR_RETURN(record.hard_state, DecodeHardState(hard_state));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string conf_state, ReadMeta(MetaKind::kConfState, group));
+  HOLDFAST_ASSIGN_OR_RETURN(record.conf_state, DecodeConfState(conf_state));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string truncated, ReadMeta(MetaKind::kTruncated, group));
+  HOLDFAST_ASSIGN_OR_RETURN(const TruncatedMark mark, DecodeTruncated(truncated));
+  record.truncated = mark.index;
+  record.truncated_term = mark.term;
+  HOLDFAST_ASSIGN_OR_RETURN(std::string applied, ReadMeta(MetaKind::kApplied, group));
+  HOLDFAST_ASSIGN_OR_RETURN(record.applied, DecodeNumber(applied));
+  HOLDFAST_ASSIGN_OR_RETURN(record.last, LastIndex(record));
+  // The commit index needs no sync of its own and may be older than the rows; what was applied was
+  // committed.
+  record.hard_state.commit = std::max(record.hard_state.commit, record.applied);
+  return record;
+}
+
+absl::StatusOr<LogIndex> RocksDbStore::LastIndex(const GroupRecord& record) const {
+  std::unique_ptr<rocksdb::Iterator> headers(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
+  headers->SeekForPrev(ToSlice(LogKey(record.group, ~LogIndex{0})));
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(headers->status(), "reading the log"));
+  GroupId group;
+  LogIndex index{};
+  if (!headers->Valid() || !ParseLogKey(FromSlice(headers->key()), group, index) ||
+      group != record.group) {
+    return record.truncated;
+  }
+  return index;
+}
+
+absl::StatusOr<LogHeader> RocksDbStore::HeaderAt(const rocksdb::Iterator& headers, GroupId group,
+                                                 LogIndex index) {
+  if (!headers.Valid() || FromSlice(headers.key()) != LogKey(group, index)) {
+    HOLDFAST_RETURN_IF_ERROR(FromRocksDb(headers.status(), "reading the log"));
+    return MakeStatus(absl::StatusCode::kDataLoss, "the header of entry {} is missing", index);
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, DecodeLogHeader(FromSlice(headers.value())));
+  if (header.index != index) {
+    return MakeStatus(absl::StatusCode::kDataLoss, "entry {} stands in the place of entry {}",
+                      header.index, index);
+  }
+  return header;
+}
+
+absl::StatusOr<LogHeader> RocksDbStore::ReadHeader(GroupId group, LogIndex index) const {
+  std::unique_ptr<rocksdb::Iterator> headers(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
+  headers->Seek(ToSlice(LogKey(group, index)));
+  return HeaderAt(*headers, group, index);
+}
+
+absl::Status RocksDbStore::VerifyHeaders(const GroupRecord& record) const {
+  if (record.applied < record.truncated || record.last < record.applied ||
+      record.last < record.hard_state.commit) {
+    return MakeStatus(absl::StatusCode::kDataLoss,
+                      "the log holds ({}, {}], yet {} is applied and {} committed",
+                      record.truncated, record.last, record.applied, record.hard_state.commit);
+  }
+  std::unique_ptr<rocksdb::Iterator> headers(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
+  const LogIndex first = std::max(record.applied, record.truncated + 1);
+  Term term = record.truncated_term;
+  headers->Seek(ToSlice(LogKey(record.group, first)));
+  for (LogIndex index = first; index <= record.last; ++index, headers->Next()) {
+    HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, HeaderAt(*headers, record.group, index));
+    if (header.term < term || header.term > record.hard_state.term) {
+      return MakeStatus(absl::StatusCode::kDataLoss, "entry {} has term {} behind term {} of {}",
+                        index, header.term, term, record.hard_state.term);
+    }
+    term = header.term;
+  }
+  return absl::OkStatus();
+}
+
+void RocksDbStore::SeedReplica(const GroupSeed& seed, rocksdb::WriteBatch& batch) const {
+  const auto put = [&](MetaKind kind, const std::string& record) {
+    rocksdb::Status status =
+        batch.Put(engine_->meta, ToSlice(MetaKey(kind, seed.group)), ToSlice(record));
+    HOLDFAST_CHECK(status.ok()) << status.ToString();
+  };
+  put(MetaKind::kReplica, EncodeNumber(seed.incarnation));
+  put(MetaKind::kHardState, EncodeHardState(HardState{}));
+  put(MetaKind::kConfState, EncodeConfState(seed.conf_state));
+  put(MetaKind::kTruncated, EncodeTruncated(TruncatedMark{}));
+  put(MetaKind::kApplied, EncodeNumber(0));
+}
+
+absl::Status RocksDbStore::Found(const StoreIdentity& identity,
+                                 const std::vector<GroupSeed>& groups) {
+  // The witness first: a store that has an identity always has a witness.
+  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine_->env, options_.directory, 0));
+  rocksdb::WriteBatch batch;
+  rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kIdentity)),
+                                  ToSlice(EncodeIdentity(identity)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+  put =
+      batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kDurableWrite)), ToSlice(EncodeNumber(0)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+  for (const GroupSeed& seed : groups) SeedReplica(seed, batch);
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "creating the store"));
+  return engine_->Sync("creating the store");
+}
+
+std::vector<GroupId> RocksDbStore::groups() const {
+  MutexLock lock(mutex_);
+  std::vector<GroupId> out;
+  for (const auto& [group, record] : replicas_) out.push_back(group);
+  return out;
+}
+
+absl::StatusOr<GroupRecord> RocksDbStore::RecordOf(GroupId group) const {
+  MutexLock lock(mutex_);
+  auto it = replicas_.find(group);
+  if (it == replicas_.end()) {
+    return MakeStatus(absl::StatusCode::kNotFound, "no replica of group {}", group.value());
+  }
+  return it->second;
+}
+
+absl::StatusOr<GroupRecord> RocksDbStore::LoadGroup(GroupId group) const { return RecordOf(group); }
+
+absl::Status RocksDbStore::AddGroup(const GroupSeed& seed) {
+  if (RecordOf(seed.group).ok()) {
+    return MakeStatus(absl::StatusCode::kAlreadyExists, "group {} is here", seed.group.value());
+  }
+  rocksdb::WriteBatch batch;
+  SeedReplica(seed, batch);
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "adding a group"));
+  HOLDFAST_RETURN_IF_ERROR(engine_->Sync("adding a group"));
+  GroupRecord record;
+  record.group = seed.group;
+  record.incarnation = seed.incarnation;
+  record.conf_state = seed.conf_state;
+  MutexLock lock(mutex_);
+  replicas_.emplace(seed.group, std::move(record));
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
+  if (engine_->latch->failed()) return engine_->Failed();
+  rocksdb::WriteBatch batch;
+  bool must_sync = false;
+  bool vote_changed = false;
+  for (const LogWrite& write : writes) {
+    const absl::StatusOr<GroupRecord> before = RecordOf(write.group);
+    HOLDFAST_CHECK(before.ok()) << "write for group " << write.group;
+    if (write.hard_state && (write.hard_state->term != before->hard_state.term ||
+                             write.hard_state->vote != before->hard_state.vote)) {
+      vote_changed = true;
+    }
+    must_sync = must_sync || write.must_sync;
+    absl::Status put = PutLogWrite(write, batch);
+    if (!put.ok()) {  // Only reading what is to be removed can fail: damage, or a broken disk.
+      engine_->latch->Fail(holdfast::format("the store failed: {}", holdfast::Message(put)));
+      return put;
+    }
+  }
+  ++write_number_;
+  rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kDurableWrite)),
+                                  ToSlice(EncodeNumber(write_number_)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
+  ++writes_;
+  if (!must_sync) return absl::OkStatus();
+  // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
+  // that apply does not wait for the disk.
+  HOLDFAST_RETURN_IF_ERROR(engine_->Sync("syncing the log"));
+  ++syncs_;
+  durable_write_ = write_number_;
+  const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
+  return vote_changed || is_due ? WriteWitnessNow() : absl::OkStatus();
+}
+
+absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch) {
+  absl::StatusOr<GroupRecord> record = RecordOf(write.group);
+  HOLDFAST_RETURN_IF_ERROR(record.status());
+  if (!write.entries.empty()) {
+    const LogIndex first = write.entries.front().index;
+    HOLDFAST_CHECK(first <= record->last + 1 && first > record->truncated)
+        << "gap: entry " << first << " behind (" << record->truncated << ", " << record->last
+        << "]";
+    HOLDFAST_CHECK(first > record->applied) << "entry " << first << " is applied";
+    if (first <= record->last) HOLDFAST_RETURN_IF_ERROR(DropTail(*record, first, batch));
+    LogIndex next = first;
+    for (const Entry& entry : write.entries) {
+      HOLDFAST_CHECK(entry.index == next++) << "gap before entry " << entry.index;
+      PutEntry(*record, entry, batch);
+    }
+    record->last = next - 1;
+  }
+  if (write.hard_state) {
+    record->hard_state = *write.hard_state;
+    rocksdb::Status put =
+        batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kHardState, write.group)),
+                  ToSlice(EncodeHardState(*write.hard_state)));
+    HOLDFAST_CHECK(put.ok()) << put.ToString();
+  }
+  if (write.truncate_before) {
+    HOLDFAST_RETURN_IF_ERROR(DropFront(*record, *write.truncate_before, batch));
+  }
+  MutexLock lock(mutex_);
+  GroupRecord& kept = replicas_.at(write.group);
+  kept.hard_state = record->hard_state;
+  kept.last = record->last;
+  kept.truncated = record->truncated;
+  kept.truncated_term = record->truncated_term;
+  return absl::OkStatus();
+}
+
+void RocksDbStore::PutEntry(const GroupRecord& record, const Entry& entry,
+                            rocksdb::WriteBatch& batch) {
+  LogHeader header;
+  header.index = entry.index;
+  header.term = entry.term;
+  header.type = entry.type;
+  header.command = entry.command;
+  uint32_t ordinal = 0;
+  for (const Payload& body : entry.bodies) {
+    HOLDFAST_CHECK(body.bytes != nullptr && body.bytes->size() == body.size)
+        << "entry " << entry.index << " without the bytes of body " << ordinal;
+    const std::string key =
+        BodyDiskKey(record.incarnation, BodyKey{record.group, entry.index, entry.term, ordinal++});
+    const std::string frame = EncodeBodyFrame(key, body.crc32c);
+    const rocksdb::Slice key_slice = ToSlice(key);
+    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body.bytes)};
+    rocksdb::Status put =
+        batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
+    HOLDFAST_CHECK(put.ok()) << put.ToString();
+    header.bodies.push_back(BodySum{body.size, body.crc32c});
+    body_bytes_ += body.size;
+  }
+  rocksdb::Status put = batch.Put(engine_->log, ToSlice(LogKey(record.group, entry.index)),
+                                  ToSlice(EncodeLogHeader(header)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+}
+
+// Removes the entries from `from` on with their bodies, which lost against a newer leader's.
+absl::Status RocksDbStore::DropTail(const GroupRecord& record, LogIndex from,
+                                    rocksdb::WriteBatch& batch) {
+  // The tail may stand in this very batch: write that first. Nothing was promised for it yet.
+  if (batch.Count() > 0) {
+    HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
+    batch.Clear();
+  }
+  std::unique_ptr<rocksdb::Iterator> headers(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
+  headers->Seek(ToSlice(LogKey(record.group, from)));
+  for (LogIndex index = from; index <= record.last; ++index, headers->Next()) {
+    HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, HeaderAt(*headers, record.group, index));
+    rocksdb::Status gone = batch.Delete(engine_->log, headers->key());
+    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+    for (uint32_t ordinal = 0; ordinal < header.bodies.size(); ++ordinal) {
+      const BodyKey key{record.group, index, header.term, ordinal};
+      gone = batch.Delete(engine_->body, ToSlice(BodyDiskKey(record.incarnation, key)));
+      HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Removes headers, one by one: range deletions are dear to later reads and flushes.
+absl::Status RocksDbStore::DropFront(GroupRecord& record, LogIndex before,
+                                     rocksdb::WriteBatch& batch) {
+  if (before <= record.truncated + 1) return absl::OkStatus();
+  HOLDFAST_CHECK(before <= record.applied + 1)
+      << "truncation before " << before << ", applied is " << record.applied;
+  HOLDFAST_ASSIGN_OR_RETURN(const LogHeader newest, ReadHeader(record.group, before - 1));
+  for (LogIndex index = record.truncated + 1; index < before; ++index) {
+    rocksdb::Status gone = batch.Delete(engine_->log, ToSlice(LogKey(record.group, index)));
+    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+  }
+  record.truncated = before - 1;
+  record.truncated_term = newest.term;
+  rocksdb::Status put =
+      batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kTruncated, record.group)),
+                ToSlice(EncodeTruncated(TruncatedMark{record.truncated, newest.term})));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<Entry>> RocksDbStore::ReadEntries(GroupId group, LogIndex low,
+                                                             LogIndex high,
+                                                             uint64_t bytes_max) const {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(group));
+  if (low <= record.truncated || high > record.last + 1 || low > high) {
+    return MakeStatus(absl::StatusCode::kOutOfRange, "group {}: [{}, {}) is not within ({}, {}]",
+                      group.value(), low, high, record.truncated, record.last);
+  }
+  std::vector<Entry> entries;
+  uint64_t bytes = 0;
+  std::unique_ptr<rocksdb::Iterator> headers(
+      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
+  headers->Seek(ToSlice(LogKey(group, low)));
+  for (LogIndex index = low; index < high; ++index, headers->Next()) {
+    HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, HeaderAt(*headers, group, index));
+    Entry entry;
+    entry.index = index;
+    entry.term = header.term;
+    entry.type = header.type;
+    entry.command = std::move(header.command);
+    for (const BodySum& sum : header.bodies) {
+      Payload body;
+      body.size = sum.bytes;
+      body.crc32c = sum.crc32c;
+      entry.bodies.push_back(std::move(body));
+    }
+    bytes += EncodedBytes(entry);
+    if (!entries.empty() && bytes > bytes_max) break;
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
+absl::StatusOr<Body> RocksDbStore::ReadBody(const BodyKey& key) const {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(key.group));
+  const std::string disk_key = BodyDiskKey(record.incarnation, key);
+  rocksdb::PinnableSlice value;
+  rocksdb::Status status =
+      engine_->db->Get(rocksdb::ReadOptions(), engine_->body, ToSlice(disk_key), &value);
+  absl::Status failure = FromRocksDb(status, "reading a body");
+  absl::StatusOr<std::string_view> body;
+  if (failure.ok()) {
+    body = DecodeBody(disk_key, FromSlice(value));
+    failure = body.status();
+  }
+  if (!failure.ok()) {
+    return Annotate(failure, holdfast::format("body {}/{}/{}/{}", key.group.value(), key.index,
+                                              key.term, key.ordinal));
+  }
+  return std::make_shared<const std::string>(*body);
+}
+
+std::unique_ptr<StateBatch> RocksDbStore::NewStateBatch(GroupId group) {
+  absl::StatusOr<GroupRecord> record = RecordOf(group);
+  HOLDFAST_CHECK(record.ok()) << "no replica of group " << group;
+  return std::make_unique<RocksDbBatch>(engine_, group, record->incarnation);
+}
+
+absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) {
+  auto& ours = static_cast<RocksDbBatch&>(*batch);
+  if (!ours.read_status().ok()) {
+    engine_->latch->Fail(
+        holdfast::format("the store failed: {}", holdfast::Message(ours.read_status())));
+    return ours.read_status();
+  }
+  const GroupId group = ours.group();
+  absl::StatusOr<GroupRecord> record = RecordOf(group);
+  HOLDFAST_RETURN_IF_ERROR(record.status());
+  HOLDFAST_CHECK(mark.index >= record->applied && mark.index <= record->last)
+      << "applied " << mark.index << " behind " << record->applied << " of " << record->last;
+  rocksdb::Status put =
+      ours.changes().Put(engine_->meta, ToSlice(MetaKey(MetaKind::kApplied, group)),
+                         ToSlice(EncodeNumber(mark.index)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+  if (mark.conf_state) {
+    put = ours.changes().Put(engine_->meta, ToSlice(MetaKey(MetaKind::kConfState, group)),
+                             ToSlice(EncodeConfState(*mark.conf_state)));
+    HOLDFAST_CHECK(put.ok()) << put.ToString();
+  }
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(*ours.changes().GetWriteBatch(), "writing rows"));
+  MutexLock lock(mutex_);
+  GroupRecord& kept = replicas_.at(group);
+  kept.applied = mark.index;
+  if (mark.conf_state) kept.conf_state = *mark.conf_state;
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::WriteWitnessNow() {
+  absl::Status status = WriteWitness(*engine_->env, options_.directory, durable_write_);
+  if (!status.ok()) {
+    engine_->latch->Fail(
+        holdfast::format("the store {} failed: {}", options_.directory, holdfast::Message(status)));
+    return status;
+  }
+  witnessed_write_ = durable_write_;
+  witnessed_at_ = clock_.SinceBoot();
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::Witness() {
+  if (engine_->latch->failed()) return engine_->Failed();
+  return witnessed_write_ == durable_write_ ? absl::OkStatus() : WriteWitnessNow();
+}
+
+absl::StatusOr<uint64_t> RocksDbStore::FreeBytes() const {
+  struct statvfs space {};
+  if (statvfs(options_.directory.c_str(), &space) != 0) {
+    return MakeStatus(absl::StatusCode::kUnavailable, "free space of {}: {}", options_.directory,
+                      std::strerror(errno));
+  }
+  return uint64_t{space.f_bavail} * space.f_frsize;
+}
+
+StoreCounters RocksDbStore::Counters() const {
+  StoreCounters out;
+  out.writes = writes_;
+  out.syncs = syncs_;
+  out.body_bytes_written = body_bytes_;
+  const rocksdb::Statistics& statistics = *engine_->statistics;
+  out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);
+  out.flush_bytes = statistics.getTickerCount(rocksdb::FLUSH_WRITE_BYTES);
+  out.compaction_bytes_written = statistics.getTickerCount(rocksdb::COMPACT_WRITE_BYTES);
+  return out;
+}
+
+absl::Status RocksDbStore::Close() {
+  HOLDFAST_RETURN_IF_ERROR(engine_->Sync("closing the store"));
+  durable_write_ = write_number_;
+  return Witness();
+}
+
+}  // namespace
+
+StoreOptions StoreOptions::ForTests(std::string directory) {
+  StoreOptions options;
+  options.directory = std::move(directory);
+  options.body_memtable_bytes = uint64_t{4} << 20;
+  options.log_memtable_bytes = uint64_t{1} << 20;
+  options.state_memtable_bytes = uint64_t{1} << 20;
+  options.meta_memtable_bytes = uint64_t{1} << 20;
+  options.wal_bytes_max = uint64_t{32} << 20;
+  options.blob_file_bytes = uint64_t{2} << 20;
+  options.block_cache_bytes = uint64_t{4} << 20;
+  return options;
+}
+
+std::string NewClusterId() {
+  Random random = Random::FromKernel();
+  return holdfast::format("{:016x}{:016x}", random.Next(), random.Next());
+}
+
+absl::StatusOr<bool> StoreExists(const StoreOptions& options) {
+  rocksdb::Env* env = options.env != nullptr ? options.env : rocksdb::Env::Default();
+  rocksdb::Status status = env->FileExists(options.directory + "/CURRENT");
+  if (status.IsNotFound()) return false;
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(status, options.directory));
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> CreateStore(const StoreOptions& options,
+                                                   const StoreIdentity& identity,
+                                                   const std::vector<GroupSeed>& groups) {
+  if (identity.cluster_id.size() != 32 || identity.node == NodeId()) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument, "a store needs a cluster and a node id");
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenEngine(options, /*create=*/true));
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> known,
+                            engine->Get(engine->meta, MetaKey(MetaKind::kIdentity)));
+  if (known) {
+    return MakeStatus(absl::StatusCode::kAlreadyExists, "{} holds a store already",
+                      options.directory);
+  }
+  auto store = std::make_unique<RocksDbStore>(options, std::move(engine));
+  HOLDFAST_RETURN_IF_ERROR(store->Found(identity, groups));
+  HOLDFAST_RETURN_IF_ERROR(store->Load());
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
+  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, StoreExists(options));
+  if (!exists) {
+    return MakeStatus(absl::StatusCode::kNotFound, "no store in {}", options.directory);
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenEngine(options, /*create=*/false));
+  auto store = std::make_unique<RocksDbStore>(options, std::move(engine));
+  HOLDFAST_RETURN_IF_ERROR(store->Load());
+  return std::unique_ptr<Store>(std::move(store));
+}
+
+}  // namespace holdfast::raft

@@ -1,0 +1,150 @@
+// raft/storage/store.h
+// Store is the disk of one node: logs, bodies and rows of all its groups in one engine, so that a
+// header, its bodies and the hard state are written in one batch and synced at once.
+//
+// Four things are kept for each group:
+//   log    headers: term, type, command, sizes and checksums of the bodies. Truncated from the
+//   front
+//          once applied, whatever the age of the oldest body.
+//   body   the big bytes, one by one, until the state machine deletes them.
+//   state  the rows of the state machine, with the applied index, in one batch.
+//   meta   hard state, configuration, where the log begins.
+//
+// What is durable when:
+//   Write()       returns after the sync that covers it, if any of its parts asked for one.
+//   CommitState() does not sync. The order of all writes is kept across a crash: if a write is
+//                 there after recovery, so is every write that returned before it. So rows are
+//                 never ahead of the log, and headers removed behind the applied index are never
+//                 needed.
+//
+// Threads:  Write(), Witness(), AddGroup() and Close() on the storage context; NewStateBatch() and
+// CommitState()
+//           on the apply context; both run beside each other. The rest is thread-safe.
+// Lifetime: outlives every reader and batch that it gave.
+// Errors:   a write, sync or flush that fails, here or in the background, calls
+// StoreOptions::fatal,
+//           which ends the process unless a test put something else there; from then on every write
+//           answers kUnavailable and nothing is acknowledged any more. (An engine may report
+//           success for a later sync after a failed one: cockroachdb#37102.) A full disk is such an
+//           error too: the reserve that admission keeps (FreeBytes()) must make it rare, and the
+//           process comes back into a state in which admission refuses and the rest goes on.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/status.h"
+#include "base/strong_id.h"
+#include "raft/core/raft_types.h"
+#include "raft/storage/body_key.h"
+#include "raft/storage/state_batch.h"
+
+namespace holdfast::raft {
+
+// Version of everything a store keeps. A store of a newer one is refused (kUnimplemented).
+inline constexpr uint32_t kStoreFormat = 1;
+
+// Who this store belongs to. Written once, by CreateStore.
+struct StoreIdentity {
+  std::string cluster_id;  // 32 hexadecimal digits: 16 random bytes.
+  NodeId node;
+
+  bool operator==(const StoreIdentity&) const = default;
+};
+
+// A replica at its birth. `incarnation` is never used twice in a group: bodies are kept under it.
+struct GroupSeed {
+  GroupId group;
+  uint64_t incarnation = 1;
+  ConfState conf_state;
+};
+
+// What a group's replica knew when the store was opened.
+struct GroupRecord {
+  GroupId group;
+  uint64_t incarnation = 0;
+  HardState hard_state;
+  ConfState conf_state;
+  LogIndex applied{};
+  // Headers up to here are gone; `truncated_term` is the term of that entry. 0, 0 at birth.
+  LogIndex truncated{};
+  Term truncated_term{};
+  LogIndex last{};  // truncated when the log is empty.
+};
+
+// A part of Write(): what one group wants durable.
+struct LogWrite {
+  GroupId group;
+  std::optional<HardState> hard_state;
+  // Replaces everything from entries.front().index on, together with the bodies there. Must begin
+  // at most one behind the last entry (CHECK), and carry the bytes of all bodies.
+  std::vector<Entry> entries;
+  // Forgets headers up to `first - 1`, which must be applied (CHECK).
+  std::optional<LogIndex> truncate_before;
+  bool must_sync = true;
+};
+
+// How far the state machine is with a batch.
+struct AppliedMark {
+  LogIndex index{};
+  // When the batch applied a change of configuration.
+  std::optional<ConfState> conf_state;
+};
+
+struct StoreCounters {
+  uint64_t writes = 0;
+  uint64_t syncs = 0;
+  uint64_t body_bytes_written = 0;  // Accepted by Write().
+  uint64_t wal_bytes = 0;           // By the engine, since it was opened.
+  uint64_t flush_bytes = 0;
+  uint64_t compaction_bytes_written = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  virtual const StoreIdentity& identity() const = 0;
+
+  // The groups, in ascending order, as they were when the store was opened or added since.
+  virtual std::vector<GroupId> groups() const = 0;
+  virtual absl::StatusOr<GroupRecord> LoadGroup(GroupId group) const = 0;
+  // Synced. kAlreadyExists.
+  virtual absl::Status AddGroup(const GroupSeed& seed) = 0;
+
+  // One batch, at most one sync, in the order given.
+  virtual absl::Status Write(const std::vector<LogWrite>& writes) = 0;
+
+  // Headers with low <= index < high, until their EncodedBytes() (bodies counted) pass `bytes_max`,
+  // at least one. Bodies come without bytes. kOutOfRange: not all of the range is in the log.
+  // kDataLoss: checksum.
+  virtual absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
+                                                         uint64_t bytes_max) const = 0;
+
+  // kNotFound, or kDataLoss when the bytes don't match their checksum: wrong bytes are never given.
+  virtual absl::StatusOr<Body> ReadBody(const BodyKey& key) const = 0;
+
+  virtual std::unique_ptr<StateReader> Reader(GroupId group) const = 0;
+  virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;
+  // Takes a batch that came from this store. On return readers see it.
+  virtual absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) = 0;
+
+  // Writes down, outside the engine's own files, how far the last synced write went (witness.h).
+  // Write() does so by itself when a vote or term changes, and at most once a second otherwise;
+  // calling this each second covers the writes before a pause. On the storage context.
+  virtual absl::Status Witness() = 0;
+
+  // What the file system under the store has free for us (statvfs), to compare with the reserve.
+  virtual absl::StatusOr<uint64_t> FreeBytes() const = 0;
+  virtual StoreCounters Counters() const = 0;
+
+  // Syncs what is unsynced and closes; nothing may be called afterwards. The destructor closes
+  // without the sync.
+  virtual absl::Status Close() = 0;
+};
+
+}  // namespace holdfast::raft

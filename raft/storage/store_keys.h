@@ -1,0 +1,50 @@
+// raft/storage/store_keys.h
+// The keys of a store. Each begins with the format of its family (kKeyFormat), then numbers in big
+// endian, so that a group's keys are neighbours and stand in log order:
+//
+//   meta   1 | kind                                 the store: identity 'I', durable write 'W'
+//          1 | kind | group(4)                      a replica: see MetaKind
+//   log    1 | group(4) | index(8)
+//   body   1 | incarnation(8) | group(4) | index(8) | term(8) | ordinal(4)
+//   state  1 | group(4) | key of the state machine
+//
+// Threads: functions of their arguments. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/strong_id.h"
+#include "raft/core/raft_types.h"
+#include "raft/storage/body_key.h"
+
+namespace holdfast::raft {
+
+inline constexpr char kKeyFormat = 1;
+
+enum class MetaKind : char {
+  kIdentity = 'I',      // StoreIdentity and kStoreFormat.
+  kDurableWrite = 'W',  // The number of the newest synced write; see witness.h.
+  kReplica = 'R',       // Incarnation.
+  kHardState = 'H',
+  kConfState = 'C',
+  kTruncated = 'T',  // Index and term of the last header that is gone.
+  kApplied = 'A',
+};
+
+std::string MetaKey(MetaKind kind);
+std::string MetaKey(MetaKind kind, GroupId group);
+// The group of a key made by MetaKey(kind, group) for this kind; false for every other key.
+bool ParseMetaKey(std::string_view key, MetaKind kind, GroupId& group);
+
+std::string LogKey(GroupId group, LogIndex index);
+bool ParseLogKey(std::string_view key, GroupId& group, LogIndex& index);
+
+std::string BodyDiskKey(uint64_t incarnation, const BodyKey& key);
+
+std::string StatePrefix(GroupId group);
+// The first key behind all that begin with `prefix`; empty when there is none.
+std::string PrefixEnd(std::string_view prefix);
+
+}  // namespace holdfast::raft
