@@ -1,0 +1,40 @@
+// queue/state/memory_tables.h
+// Tables in a std::map: for tests and the simulation, where equal histories must give equal maps.
+// Counts what was read and written, so that tests can bound work instead of time.
+// Threads: thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+#include "queue/state/tables.h"
+
+namespace holdfast::queue {
+
+class MemoryTables final : public Tables {
+ public:
+  struct Counts {
+    uint64_t gets = 0;
+    uint64_t puts = 0;
+    uint64_t deletes = 0;
+    uint64_t rows_scanned = 0;
+  };
+
+  std::optional<std::string> Get(std::string_view key) const override;
+  ScanEnd Scan(std::string_view from, std::string_view to, size_t rows_max,
+               const Visitor& visitor) const override;
+  absl::Status status() const override { return absl::OkStatus(); }
+  void Put(std::string_view key, std::string_view value) override;
+  void Delete(std::string_view key) override;
+
+  const std::map<std::string, std::string, std::less<>>& rows() const { return rows_; }
+  const Counts& counts() const { return counts_; }
+  void ResetCounts() { counts_ = {}; }
+
+ private:
+  std::map<std::string, std::string, std::less<>> rows_;
+  mutable Counts counts_;
+};
+
+}  // namespace holdfast::queue

@@ -1,0 +1,305 @@
+#include "queue/state/queue_state.h"
+
+#include <gtest/gtest.h>
+
+#include "proto/queue_rows.pb.h"
+#include "queue/state/keys.h"
+#include "queue/state/rows.h"
+#include "queue/testing/test_queue.h"
+
+namespace holdfast::queue {
+namespace {
+
+using testing::AttemptSpec;
+using testing::MakeEnqueue;
+using testing::MakeIntent;
+using testing::MakeOutcome;
+using testing::MessageSpec;
+using testing::TestId;
+using testing::TestQueue;
+
+template <typename T>
+std::vector<T> EventsOf(const ApplyResult& result) {
+  std::vector<T> found;
+  for (const Event& event : result.events) {
+    if (const T* one = std::get_if<T>(&event)) found.push_back(*one);
+  }
+  return found;
+}
+
+// Rows of families other than totals, remembered ids and audit: what a message leaves behind.
+size_t LiveRows(const MemoryTables& tables) {
+  size_t rows = 0;
+  for (const auto& [key, value] : tables.rows()) {
+    if (std::string_view("MUVIDWC").find(key[0]) != std::string_view::npos) ++rows;
+  }
+  return rows;
+}
+
+TEST(QueueStateTest, AMessageOfOneRecipientCostsFewRows) {
+  TestQueue queue(false);
+  queue.Enqueue({.id = 1});
+  queue.tables().ResetCounts();
+  queue.Enqueue({.id = 2, .at = 1});
+  EXPECT_LE(queue.tables().counts().puts, 5u);
+  EXPECT_EQ(queue.tables().counts().deletes, 0u);
+  EXPECT_EQ(queue.tables().counts().rows_scanned, 0u);
+}
+
+TEST(QueueStateTest, AnEndedMessageLeavesOnlyItsIdBehind) {
+  TestQueue queue;
+  queue.Enqueue({.to = {"b@one.test", "c@two.test"}});
+  EXPECT_TRUE(queue.Outcome({.unit = 0}).ended_bodies.empty());
+  ApplyResult last = queue.Outcome({.unit = 1, .attempt = 2, .first_recipient = 1});
+  ASSERT_EQ(last.ended_bodies.size(), 1u);
+  EXPECT_EQ(last.ended_bodies[0].index, 1u);
+  EXPECT_EQ(EventsOf<MessageEnded>(last).size(), 1u);
+  EXPECT_EQ(LiveRows(queue.tables()), 0u) << testing::DumpTables(queue.tables());
+}
+
+TEST(QueueStateTest, AKnownQueueIdIsRefusedAliveAndAfterItsEnd) {
+  TestQueue queue;
+  EXPECT_TRUE(queue.Enqueue({}).verdict.ok());
+  ApplyResult again = queue.Enqueue({});
+  EXPECT_EQ(again.verdict.code(), absl::StatusCode::kAlreadyExists);
+  ASSERT_EQ(again.ended_bodies.size(), 1u);
+  EXPECT_EQ(again.ended_bodies[0].index, 2u);
+  queue.Outcome({});
+  EXPECT_EQ(queue.Enqueue({}).verdict.code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(QueueStateTest, EnqueueAndAbandonWhicheverIsFirstWins) {
+  TestQueue queue;
+  command::Command abandon;
+  abandon.mutable_abandon()->set_queue_id(TestId(1).ToString());
+  EXPECT_TRUE(queue.Apply(abandon).verdict.ok());
+  EXPECT_EQ(queue.Enqueue({}).verdict.code(), absl::StatusCode::kAborted);
+  EXPECT_TRUE(queue.Apply(abandon).verdict.ok());
+  queue.Enqueue({.id = 2});
+  abandon.mutable_abandon()->set_queue_id(TestId(2).ToString());
+  EXPECT_EQ(queue.Apply(abandon).verdict.code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(QueueStateTest, ChunksBelongToTheirMessageUntilItEnds) {
+  TestQueue queue;
+  command::Command chunk;
+  chunk.mutable_chunk()->set_queue_id(TestId(1).ToString());
+  EXPECT_TRUE(queue.Apply(chunk, 1).verdict.ok());
+  ApplyResult again = queue.Apply(chunk, 1);
+  EXPECT_EQ(again.verdict.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(again.ended_bodies.size(), 1u);
+  chunk.mutable_chunk()->set_ordinal(1);
+  EXPECT_TRUE(queue.Apply(chunk, 1).verdict.ok());
+  EXPECT_EQ(queue.Enqueue({.bodies = 1, .chunks = 3}).verdict.code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(queue.Enqueue({.bodies = 1, .chunks = 2}).verdict.ok());
+  EXPECT_EQ(queue.Apply(chunk, 1).verdict.code(), absl::StatusCode::kAlreadyExists);
+  std::vector<BodyRef> ended = queue.Outcome({}).ended_bodies;
+  ASSERT_EQ(ended.size(), 3u);
+  EXPECT_EQ(ended[0].index, 1u);
+  EXPECT_EQ(ended[1].index, 3u);
+  EXPECT_EQ(ended[2].index, 5u);
+}
+
+TEST(QueueStateTest, AnAbandonedSubmissionFreesItsChunks) {
+  TestQueue queue;
+  command::Command chunk;
+  chunk.mutable_chunk()->set_queue_id(TestId(1).ToString());
+  queue.Apply(chunk, 1);
+  command::Command abandon;
+  abandon.mutable_abandon()->set_queue_id(TestId(1).ToString());
+  EXPECT_EQ(queue.Apply(abandon).ended_bodies.size(), 1u);
+  EXPECT_EQ(queue.Apply(chunk, 1).verdict.code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(LiveRows(queue.tables()), 0u);
+}
+
+TEST(QueueStateTest, RecipientsAreGroupedByDestinationWithinTheBound) {
+  TestQueue queue;
+  MessageSpec spec;
+  spec.to.clear();
+  for (uint32_t i = 0; i < kRecipientsPerUnitMax + 1; ++i) {
+    spec.to.push_back(std::to_string(i) + "@one.test");
+    spec.to.push_back(std::to_string(i) + "@two.test");
+  }
+  EXPECT_EQ(EventsOf<UnitDue>(queue.Enqueue(spec)).size(), 4u);
+  EXPECT_EQ(ReadUnit(queue.tables(), {TestId(1), 0})->recipients_size(), 50);
+  EXPECT_EQ(ReadUnit(queue.tables(), {TestId(1), 2})->recipients_size(), 1);
+}
+
+TEST(QueueStateTest, OnlyRecipientsStillOpenAreDueAgain) {
+  TestQueue queue;
+  queue.Enqueue({.to = {"b@one.test", "c@one.test", "d@one.test"}});
+  ApplyResult result = queue.Outcome(
+      {.next = 300,
+       .results = {command::RESULT_DELIVERED, command::RESULT_DEFERRED, command::RESULT_BOUNCED}});
+  EXPECT_EQ(EventsOf<RecipientFinal>(result).size(), 2u);
+  EXPECT_EQ(EventsOf<RecipientDeferred>(result).size(), 1u);
+  rows::UnitRow unit = *ReadUnit(queue.tables(), {TestId(1), 0});
+  EXPECT_EQ(unit.recipients_open(), 1u);
+  EXPECT_EQ(unit.due_us(), 300'000'000);
+  EXPECT_EQ(unit.attempts(), 1u);
+}
+
+TEST(QueueStateTest, AnOutcomeIsRecordedOncePerAttempt) {
+  TestQueue queue;
+  queue.Enqueue({});
+  AttemptSpec deferred{.next = 300, .results = {command::RESULT_DEFERRED}};
+  queue.Intent({});
+  EXPECT_TRUE(queue.Outcome(deferred).verdict.ok());
+  EXPECT_EQ(queue.Outcome(deferred).verdict.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(ReadUnit(queue.tables(), {TestId(1), 0})->attempts(), 1u);
+  // The same without an id, told apart by its start.
+  deferred.attempt = 0;
+  deferred.at = 400;
+  EXPECT_TRUE(queue.Outcome(deferred).verdict.ok());
+  EXPECT_EQ(queue.Outcome(deferred).verdict.code(), absl::StatusCode::kAlreadyExists);
+}
+
+TEST(QueueStateTest, AnOpenIntentShutsOutEveryOtherAttempt) {
+  TestQueue queue;
+  queue.Enqueue({});
+  EXPECT_TRUE(queue.Intent({}).verdict.ok());
+  EXPECT_TRUE(queue.Intent({}).verdict.ok());  // The same again.
+  ApplyResult other = queue.Intent({.attempt = 2, .node = 2});
+  EXPECT_EQ(other.verdict.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(EventsOf<IntentRefused>(other).size(), 1u);
+  EXPECT_EQ(queue.Outcome({.attempt = 2, .node = 2}).verdict.code(),
+            absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(queue.Outcome({}).verdict.ok());
+}
+
+TEST(QueueStateTest, NotSentIsNoAttempt) {
+  TestQueue queue;
+  queue.Enqueue({});
+  queue.Outcome({.at = 5, .next = 5, .results = {command::RESULT_NOT_SENT}});
+  rows::UnitRow unit = *ReadUnit(queue.tables(), {TestId(1), 0});
+  EXPECT_EQ(unit.attempts(), 0u);
+  EXPECT_EQ(unit.due_us(), 5'000'000);
+}
+
+TEST(QueueStateTest, ALateDeliveryOfAnInDoubtAttemptIsNews) {
+  TestQueue queue;
+  queue.Enqueue({.to = {"b@one.test", "c@one.test"}});
+  queue.Intent({});
+  const std::vector<command::Result> both = {command::RESULT_DEFERRED, command::RESULT_DEFERRED};
+  EXPECT_TRUE(
+      queue.Outcome({.at = 30, .next = 30, .in_doubt = true, .results = both}).verdict.ok());
+  EXPECT_EQ(ReadUnit(queue.tables(), {TestId(1), 0})->in_doubt_count(), 1u);
+  queue.Intent({.attempt = 2, .node = 2, .at = 31});
+  AttemptSpec late{.at = 40, .next = 50};
+  late.results = {command::RESULT_DELIVERED, command::RESULT_DEFERRED};
+  EXPECT_TRUE(queue.Outcome(late).verdict.ok());
+  EXPECT_EQ(queue.Outcome(late).verdict.code(), absl::StatusCode::kAlreadyExists);
+  // The attempt that runs meanwhile settles the other one; what it says of the first is no news.
+  ApplyResult last =
+      queue.Outcome({.attempt = 2,
+                     .node = 2,
+                     .at = 41,
+                     .results = {command::RESULT_DELIVERED, command::RESULT_DELIVERED}});
+  EXPECT_EQ(EventsOf<RecipientFinal>(last).size(), 1u);
+  EXPECT_EQ(LiveRows(queue.tables()), 0u);
+}
+
+TEST(QueueStateTest, AFailureAndItsNoticeAreOneStep) {
+  TestQueue queue;
+  queue.Enqueue({});
+  AttemptSpec bounce{.results = {command::RESULT_BOUNCED}};
+  bounce.notices = {{.id = 9, .sender = "", .to = {"a@sender.test"}, .is_notice = true}};
+  ApplyResult result = queue.Outcome(bounce);
+  EXPECT_EQ(EventsOf<NoticeQueued>(result).size(), 1u);
+  ASSERT_EQ(result.ended_bodies.size(), 1u);  // The original's, not the notice's.
+  EXPECT_EQ(result.ended_bodies[0].index, 1u);
+  ApplyResult again = queue.Outcome(bounce);
+  EXPECT_EQ(again.verdict.code(), absl::StatusCode::kNotFound);
+  ASSERT_EQ(again.ended_bodies.size(), 1u);  // The second notice's.
+  EXPECT_EQ(again.ended_bodies[0].index, 3u);
+  EXPECT_TRUE(ReadMessage(queue.tables(), TestId(9)).ok());
+}
+
+TEST(QueueStateTest, AnOutcomeWithABadNoticeIsNotRecorded) {
+  TestQueue queue;
+  queue.Enqueue({});
+  AttemptSpec bounce{.results = {command::RESULT_BOUNCED}};
+  bounce.notices = {{.id = 9, .sender = "not-null@x.test", .to = {"a@x.test"}, .is_notice = true}};
+  EXPECT_EQ(queue.Outcome(bounce).verdict.code(), absl::StatusCode::kInvalidArgument);
+  bounce.notices[0].sender = "";
+  bounce.notices[0].first_body = 1;  // The entry has one body, ordinal 0.
+  EXPECT_EQ(queue.Outcome(bounce).verdict.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_TRUE(ReadMessage(queue.tables(), TestId(1)).ok());
+}
+
+TEST(QueueStateTest, ABodyHasOneOwner) {
+  TestQueue queue;
+  queue.Enqueue({});
+  AttemptSpec bounce{.results = {command::RESULT_BOUNCED}};
+  const MessageSpec notice{.id = 9, .sender = "", .to = {"a@x.test"}, .is_notice = true};
+  bounce.notices = {notice, notice};
+  bounce.notices[1].id = 10;
+  EXPECT_EQ(queue.Outcome(bounce).verdict.code(), absl::StatusCode::kInvalidArgument);
+  bounce.notices[1].first_body = 1;
+  EXPECT_TRUE(queue.Outcome(bounce).verdict.ok());
+}
+
+TEST(QueueStateTest, AHeldMessageIsNotAttempted) {
+  TestQueue queue;
+  queue.Enqueue({});
+  command::Command hold;
+  hold.mutable_hold()->add_queue_ids(TestId(1).ToString());
+  EXPECT_EQ(EventsOf<UnitGone>(queue.Apply(hold)).size(), 1u);
+  EXPECT_EQ(queue.Apply(hold).verdict.code(), absl::StatusCode::kAlreadyExists);
+  EXPECT_EQ(queue.Intent({}).verdict.code(), absl::StatusCode::kFailedPrecondition);
+  command::Command release;
+  release.mutable_release()->add_queue_ids(TestId(1).ToString());
+  EXPECT_EQ(EventsOf<UnitDue>(queue.Apply(release)).size(), 1u);
+  EXPECT_TRUE(queue.Intent({}).verdict.ok());
+}
+
+TEST(QueueStateTest, WhatAnAttemptMayStillDeliverIsNotBounced) {
+  TestQueue queue;
+  queue.Enqueue({});
+  queue.Intent({});
+  command::Command bounce;
+  bounce.mutable_bounce()->set_queue_id(TestId(1).ToString());
+  EXPECT_EQ(queue.Apply(bounce).verdict.code(), absl::StatusCode::kFailedPrecondition);
+  queue.Outcome({.next = 9, .results = {command::RESULT_DEFERRED}});
+  EXPECT_TRUE(queue.Apply(bounce).verdict.ok());
+  EXPECT_EQ(LiveRows(queue.tables()), 0u);
+}
+
+TEST(QueueStateTest, NonsenseIsRefusedAndChangesNothing) {
+  TestQueue queue;
+  queue.Enqueue({});
+  const auto before = queue.tables().rows();
+  std::vector<command::Command> nonsense(9);
+  nonsense[0] = MakeEnqueue({.id = 2, .to = {}});
+  nonsense[1] = MakeEnqueue({.id = 2, .to = {"b@"}});
+  nonsense[2] = MakeEnqueue({.id = 2, .to = {"b\r\n@one.test"}});
+  nonsense[3] = MakeEnqueue({.id = 2, .first_body = 4'000'000'000u, .bodies = 4'000'000'000u});
+  nonsense[4] = MakeIntent({.unit = 7});
+  nonsense[5] = MakeOutcome({.first_recipient = 7});
+  nonsense[6] = MakeOutcome({.results = {command::RESULT_UNSET}});
+  nonsense[7].mutable_hold();
+  nonsense[8].mutable_set_policy();
+  for (const command::Command& command : nonsense) {
+    ApplyResult result = queue.Apply(command, 1);
+    EXPECT_FALSE(result.verdict.ok()) << command.ShortDebugString();
+    EXPECT_EQ(result.ended_bodies.size(), 1u);
+    EXPECT_EQ(queue.tables().rows(), before) << command.ShortDebugString();
+  }
+}
+
+TEST(QueueStateTest, RememberedIdsAreForgottenAfterAnHour) {
+  TestQueue queue;
+  queue.Enqueue({.id = 1});
+  queue.Outcome({.id = 1, .at = 10});
+  queue.Enqueue({.id = 2, .at = 20});
+  queue.Outcome({.id = 2, .at = 3000});
+  EXPECT_TRUE(queue.tables().Get(RememberedKey(TestId(1))).has_value());
+  queue.Enqueue({.id = 3, .at = 3605});
+  queue.Outcome({.id = 3, .at = 3611});
+  EXPECT_FALSE(queue.tables().Get(RememberedKey(TestId(1))).has_value());
+  EXPECT_TRUE(queue.tables().Get(RememberedKey(TestId(2))).has_value());
+}
+
+}  // namespace
+}  // namespace holdfast::queue
