@@ -1,0 +1,444 @@
+#include "node/backend/node_backend.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/check.h"
+#include "node/backend/admin_views.h"
+#include "node/backend/waiter.h"
+#include "node/config/config_reader.h"
+#include "node/delivery/notice_writer.h"
+#include "node/groups/group_tables.h"
+#include "node/version.h"
+#include "proto/admin.pb.h"
+#include "queue/queue_view.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr size_t kMessagesPerActionMax = 1000;
+constexpr uint32_t kSummaryRowsDefault = 50;
+
+std::string_view RoleName(const raft::GroupStatus& status) {
+  switch (status.role) {
+    case raft::Role::kLeader:
+      return "leader";
+    case raft::Role::kCandidate:
+    case raft::Role::kPreCandidate:
+      return "candidate";
+    case raft::Role::kFollower:
+      break;
+  }
+  return "follower";
+}
+
+// "7:token": the group to go on with, and where in it.
+struct Position {
+  uint32_t group = 1;
+  std::string token;
+
+  static absl::StatusOr<Position> Parse(const std::string& text) {
+    Position position;
+    if (text.empty()) return position;
+    const size_t colon = text.find(':');
+    if (colon == 0 || colon == std::string::npos || colon > 6 ||
+        text.find_first_not_of("0123456789") != colon) {
+      return absl::InvalidArgumentError("that page token is not from here");
+    }
+    position.group = static_cast<uint32_t>(std::stoul(text.substr(0, colon)));
+    position.token = text.substr(colon + 1);
+    return position;
+  }
+  std::string ToString() const { return format("{}:{}", group, token); }
+};
+
+void AddRow(const queue::DestinationSummary& from, admin::QueueSummaryRow* to) {
+  to->set_total(to->total() + from.recipients);
+  for (size_t i = 0; i < from.ages.size(); ++i) {
+    if (static_cast<size_t>(to->counts_size()) <= i) to->add_counts(0);
+    to->set_counts(static_cast<int>(i), to->counts(static_cast<int>(i)) + from.ages[i]);
+  }
+}
+
+void AddProblems(const std::vector<ConfigProblem>& problems,
+                 google::protobuf::RepeatedPtrField<admin::PolicyProblem>* out) {
+  for (const ConfigProblem& problem : problems) {
+    admin::PolicyProblem& one = *out->Add();
+    one.set_line(static_cast<uint32_t>(problem.line));
+    one.set_column(static_cast<uint32_t>(problem.column));
+    one.set_text(problem.text);
+  }
+}
+
+void FillVersion(const PolicyVersionRow& row, admin::PolicyVersion* out) {
+  out->set_version(row.version);
+  SetTimestamp(absl::FromUnixMicros(row.stamped_us), out->mutable_applied());
+  out->set_actor(row.actor);
+  out->set_comment(row.comment);
+}
+
+}  // namespace
+
+struct NodeBackend::Found {
+  GroupId group;
+  queue::MessageView view;
+};
+
+NodeBackend::NodeBackend(const Parts& parts) : parts_(parts), started_(parts.clock.Now()) {}
+
+raft::ProposeResult NodeBackend::Propose(GroupId group, raft::Proposal proposal,
+                                         absl::Time deadline) const {
+  auto waiter = std::make_shared<Waiter>(1);
+  parts_.host.Propose(group, std::move(proposal),
+                      [waiter](const raft::ProposeResult& result) { waiter->Set(0, result); });
+  return waiter->Wait(deadline - parts_.clock.Now()).front();
+}
+
+absl::Status NodeBackend::GetStatus(const AdminCall& /*call*/, admin::StatusResponse* response) {
+  response->set_node_id(parts_.node.value());
+  response->set_hostname(parts_.hostname);
+  response->set_version(kVersion);
+  SetTimestamp(started_, response->mutable_started());
+  const absl::Status ready = parts_.health.MayAccept();
+  response->set_ready(ready.ok());
+  if (!ready.ok()) response->set_not_ready_reason(std::string(Message(ready)));
+  response->set_policy_version(parts_.policy.Current()->version());
+  admin::QueueCounts& counts = *response->mutable_queue();
+  for (const raft::GroupStatus& status : parts_.host.Statuses()) {
+    admin::GroupStatus& group = *response->add_groups();
+    group.set_group(status.group.value());
+    group.set_role(std::string(RoleName(status)));
+    group.set_leader_node_id(status.leader.value());
+    group.set_term(status.term);
+    group.set_commit_index(status.commit);
+    group.set_applied_index(status.applied);
+    if (status.group == kControlGroup) continue;
+    const std::unique_ptr<raft::StateReader> rows = parts_.store.Reader(status.group);
+    HOLDFAST_ASSIGN_OR_RETURN(const queue::Totals totals, queue::QueueTotals(GroupReader(*rows)));
+    group.set_messages(totals.messages);
+    counts.set_messages(counts.messages() + totals.messages);
+    counts.set_recipients(counts.recipients() + totals.recipients);
+    counts.set_held_messages(counts.held_messages() + totals.held_messages);
+    counts.set_in_doubt_recipients(counts.in_doubt_recipients() + totals.in_doubt_units);
+    counts.set_destinations(counts.destinations() + totals.destinations);
+  }
+  response->mutable_sessions()->set_inbound(static_cast<uint32_t>(parts_.sessions()));
+  response->mutable_sessions()->set_outbound(
+      static_cast<uint32_t>(std::max<int64_t>(parts_.metrics.attempts_running.value(), 0)));
+  admin::TrafficCounts& traffic = *response->mutable_traffic();
+  traffic.set_messages_accepted(parts_.metrics.accepted.value());
+  traffic.set_commands_rejected(parts_.metrics.rejected.value());
+  traffic.set_recipients_delivered(parts_.metrics.delivered.value());
+  traffic.set_recipients_deferred(parts_.metrics.deferred.value());
+  traffic.set_recipients_bounced(parts_.metrics.bounced.value());
+  traffic.set_recipients_expired(parts_.metrics.expired.value());
+  response->mutable_storage()->set_disk_free_bytes(parts_.health.disk().free_bytes);
+  response->mutable_storage()->set_disk_reserve_bytes(parts_.health.disk().reserve_bytes);
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::QueueSummary(const AdminCall& /*call*/,
+                                       const admin::QueueSummaryRequest& request,
+                                       admin::QueueSummaryResponse* response) {
+  const size_t rows_max = request.rows_max() == 0 ? kSummaryRowsDefault : request.rows_max();
+  for (const uint32_t minutes : queue::kAgeColumnMinutes) response->add_age_minutes(minutes);
+  std::map<std::string, admin::QueueSummaryRow> rows;
+  for (uint32_t group = 1; group <= parts_.queue_groups; ++group) {
+    const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(GroupId{group});
+    const GroupReader reader(*state);
+    // A destination may be large in sum only: ask each group for more than will be shown.
+    const absl::StatusOr<queue::QueueSummary> part =
+        request.by_sender()
+            ? queue::SummariseBySender(reader, parts_.clock.Now(), rows_max * 4)
+            : queue::SummariseByDestination(reader, parts_.clock.Now(), rows_max * 4);
+    if (!part.ok()) return part.status();
+    for (const queue::DestinationSummary& row : part->rows) AddRow(row, &rows[row.destination]);
+    AddRow(part->total, response->mutable_total());
+    response->set_rows_omitted(response->rows_omitted() +
+                               static_cast<uint32_t>(part->rows_omitted));
+  }
+  std::vector<admin::QueueSummaryRow> sorted;
+  for (auto& [destination, row] : rows) {
+    row.set_destination(destination);
+    sorted.push_back(std::move(row));
+  }
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [](const auto& a, const auto& b) { return a.total() > b.total(); });
+  for (admin::QueueSummaryRow& row : sorted) {
+    if (static_cast<size_t>(response->rows_size()) < rows_max) {
+      *response->add_rows() = std::move(row);
+    } else {
+      response->set_rows_omitted(response->rows_omitted() + 1);
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::QueueList(const AdminCall& call, const admin::QueueListRequest& request,
+                                    admin::QueueListResponse* response) {
+  HOLDFAST_ASSIGN_OR_RETURN(Position position, Position::Parse(request.page_token()));
+  const size_t page_size = std::max<size_t>(request.page_size(), 1);
+  const queue::QueueFilter filter = FilterOf(request.filter());
+  while (position.group <= parts_.queue_groups) {
+    const GroupId group{position.group};
+    const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
+    const GroupReader reader(*state);
+    HOLDFAST_ASSIGN_OR_RETURN(
+        const queue::QueuePage page,
+        queue::ListMessages(reader, filter, parts_.clock.Now(),
+                            page_size - static_cast<size_t>(response->messages_size()),
+                            position.token));
+    for (const queue::MessageView& view : page.messages) {
+      FillEntry(view, group, response->add_messages());
+    }
+    position.token = page.next_page_token;
+    if (position.token.empty()) ++position.group;
+    const bool full = static_cast<size_t>(response->messages_size()) >= page_size;
+    if (full || parts_.clock.Now() + absl::Seconds(1) > call.deadline) break;
+  }
+  if (position.group <= parts_.queue_groups) response->set_next_page_token(position.ToString());
+  return absl::OkStatus();
+}
+
+absl::StatusOr<NodeBackend::Found> NodeBackend::Find(const std::string& queue_id) const {
+  const std::optional<queue::QueueId> id = queue::QueueId::ParseTyped(queue_id);
+  if (!id) return absl::InvalidArgumentError("a queue id has 16 characters of Crockford base32");
+  for (uint32_t number = 1; number <= parts_.queue_groups; ++number) {
+    const GroupId group{number};
+    const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
+    absl::StatusOr<queue::MessageView> view =
+        queue::ShowMessage(GroupReader(*state), *id, parts_.clock.Now());
+    if (view.ok()) return Found{group, *std::move(view)};
+    if (view.status().code() != absl::StatusCode::kNotFound) return view.status();
+  }
+  return MakeStatus(absl::StatusCode::kNotFound,
+                    "no message {} in the queue: it was delivered, returned or removed, or never "
+                    "accepted",
+                    id->text());
+}
+
+absl::Status NodeBackend::QueueShow(const AdminCall& /*call*/,
+                                    const admin::QueueShowRequest& request,
+                                    admin::QueueShowResponse* response) {
+  HOLDFAST_ASSIGN_OR_RETURN(const Found found, Find(request.queue_id()));
+  FillShow(found.view, found.group, response);
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::ChooseByFilter(const admin::QueueActionRequest& request,
+                                         std::vector<Found>* chosen,
+                                         std::string* next_cursor) const {
+  HOLDFAST_ASSIGN_OR_RETURN(Position position, Position::Parse(request.cursor()));
+  const queue::QueueFilter filter = FilterOf(request.filter());
+  while (position.group <= parts_.queue_groups && chosen->size() < kMessagesPerActionMax) {
+    const GroupId group{position.group};
+    const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
+    HOLDFAST_ASSIGN_OR_RETURN(
+        queue::QueuePage page,
+        queue::ListMessages(GroupReader(*state), filter, parts_.clock.Now(),
+                            kMessagesPerActionMax - chosen->size(), position.token));
+    for (queue::MessageView& view : page.messages) chosen->push_back({group, std::move(view)});
+    position.token = page.next_page_token;
+    if (position.token.empty()) ++position.group;
+  }
+  if (position.group <= parts_.queue_groups) *next_cursor = position.ToString();
+  return absl::OkStatus();
+}
+
+std::string NodeBackend::ActionCommand(QueueAction action, const Found& message,
+                                       const AdminCall& call, const std::string& reason,
+                                       std::vector<raft::Body>* bodies) const {
+  const std::string id = message.view.queue_id.ToString();
+  const absl::Time now = parts_.clock.Now();
+  const int64_t stamped_us = absl::ToUnixMicros(now);
+  const auto fill = [&](auto* verb) {
+    verb->add_queue_ids(id);
+    verb->set_actor(call.actor);
+    verb->set_stamped_us(stamped_us);
+    if constexpr (requires { verb->set_reason(reason); }) verb->set_reason(reason);
+  };
+  command::Command command;
+  switch (action) {
+    case QueueAction::kRetry:
+      fill(command.mutable_retry());
+      break;
+    case QueueAction::kHold:
+      fill(command.mutable_hold());
+      break;
+    case QueueAction::kRelease:
+      fill(command.mutable_release());
+      break;
+    case QueueAction::kRemove:
+      fill(command.mutable_remove());
+      break;
+    case QueueAction::kBounce: {
+      command::Bounce& bounce = *command.mutable_bounce();
+      bounce.set_queue_id(id);
+      bounce.set_reason(reason);
+      bounce.set_actor(call.actor);
+      bounce.set_stamped_us(stamped_us);
+      std::vector<NoticeFact> facts;
+      for (const queue::UnitView& unit : message.view.units) {
+        for (const queue::rows::RecipientRow& recipient : unit.row.recipients()) {
+          if (recipient.end() != queue::rows::RecipientRow::OPEN) continue;
+          NoticeFact fact;
+          fact.recipient = recipient.recipient();
+          fact.enhanced = "5.7.1";
+          fact.text = format("Returned by the postmaster: {}", reason);
+          facts.push_back(std::move(fact));
+        }
+      }
+      const NoticeWriter writer(parts_.store, message.group, parts_.hostname, parts_.next_queue_id);
+      for (MadeNotice& made : writer.Make(message.view, facts, *parts_.policy.Current(), now)) {
+        command::Enqueue& enqueue = *bounce.add_notices()->mutable_enqueue();
+        enqueue = made.enqueue;
+        enqueue.set_first_body_ordinal(static_cast<uint32_t>(bodies->size()));
+        bodies->push_back(made.body);
+      }
+      break;
+    }
+  }
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_CHECK(bytes.ok()) << bytes.status();
+  return *std::move(bytes);
+}
+
+absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
+                                   const admin::QueueActionRequest& request,
+                                   admin::QueueActionResponse* response) {
+  std::vector<Found> chosen;
+  for (const std::string& id : request.queue_ids()) {
+    absl::StatusOr<Found> found = Find(id);
+    if (found.ok()) {
+      chosen.push_back(*std::move(found));
+      continue;
+    }
+    admin::QueueRefusal& refusal = *response->add_refused();
+    refusal.set_queue_id(id);
+    refusal.set_reason(std::string(Message(found.status())));
+  }
+  if (request.queue_ids().empty()) {
+    HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(request, &chosen, response->mutable_next_cursor()));
+  }
+  // One command a message, so that the answer is exact; the log gathers them into few syncs.
+  auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
+  for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {
+    raft::Proposal proposal;
+    proposal.command = ActionCommand(action, chosen[i], call, request.reason(), &proposal.bodies);
+    parts_.host.Propose(chosen[i].group, std::move(proposal),
+                        [waiter, i](const raft::ProposeResult& result) { waiter->Set(i, result); });
+  }
+  const std::vector<raft::ProposeResult> results = waiter->Wait(call.deadline - parts_.clock.Now());
+  absl::Status unknown;
+  for (size_t i = 0; i < chosen.size(); ++i) {
+    const std::string id = chosen[i].view.queue_id.ToString();
+    if (request.dry_run() || results[i].status.ok()) {
+      response->set_messages_touched(response->messages_touched() + 1);
+      response->set_recipients_touched(response->recipients_touched() +
+                                       chosen[i].view.recipients_open);
+      response->add_queue_ids(id);
+    } else if (results[i].index == 0) {
+      unknown = results[i].status;
+    } else if (!request.queue_ids().empty()) {
+      // Listed by name: say why. A filter only means those that the verb can change.
+      admin::QueueRefusal& refusal = *response->add_refused();
+      refusal.set_queue_id(id);
+      refusal.set_reason(std::string(Message(results[i].status)));
+    }
+  }
+  // Some were carried out and others not known: the caller asks again.
+  return unknown;
+}
+
+absl::Status NodeBackend::PolicyCheck(const AdminCall& /*call*/,
+                                      const admin::PolicyCheckRequest& request,
+                                      admin::PolicyCheckResponse* response) {
+  const auto policy =
+      ReadPolicy(request.policy_text(), {.beyond_loopback = parts_.beyond_loopback});
+  AddProblems(policy.problems, response->mutable_problems());
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::PolicyDiff(const AdminCall& /*call*/,
+                                     const admin::PolicyDiffRequest& request,
+                                     admin::PolicyDiffResponse* response) {
+  const auto text_of = [this](uint64_t version) -> absl::StatusOr<std::string> {
+    if (version == 0) return std::string();
+    const std::optional<PolicyVersionRow> row = parts_.control.FindPolicy(version);
+    if (!row) return MakeStatus(absl::StatusCode::kNotFound, "no policy version {}", version);
+    return row->text;
+  };
+  const uint64_t from =
+      request.from_version() == 0 ? parts_.control.PolicyVersion() : request.from_version();
+  response->set_from_version(from);
+  HOLDFAST_ASSIGN_OR_RETURN(const std::string from_text, text_of(from));
+  std::string to_text = request.policy_text();
+  std::string to_name = "given";
+  if (to_text.empty() && request.to_version() != 0) {
+    HOLDFAST_ASSIGN_OR_RETURN(to_text, text_of(request.to_version()));
+    to_name = format("version {}", request.to_version());
+  }
+  const auto policy = ReadPolicy(to_text, {.beyond_loopback = parts_.beyond_loopback});
+  AddProblems(policy.problems, response->mutable_problems());
+  response->set_diff(node::PolicyDiff(from_text, format("version {}", from), to_text, to_name));
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::PolicyApply(const AdminCall& call,
+                                      const admin::PolicyApplyRequest& request,
+                                      admin::PolicyApplyResponse* response) {
+  const auto policy =
+      ReadPolicy(request.policy_text(), {.beyond_loopback = parts_.beyond_loopback});
+  AddProblems(policy.problems, response->mutable_problems());
+  if (!policy.ok()) return absl::OkStatus();
+  const uint64_t current = parts_.control.PolicyVersion();
+  const uint64_t expected = request.expected_version() == 0 ? current : request.expected_version();
+  if (current != 0 && expected == current) {
+    const std::optional<PolicyVersionRow> row = parts_.control.FindPolicy(current);
+    if (row && CanonicalPolicyText(row->text) == CanonicalPolicyText(request.policy_text())) {
+      response->set_version(current);
+      response->set_unchanged(true);
+      return absl::OkStatus();
+    }
+  }
+  command::Command command;
+  command::SetPolicy& set = *command.mutable_set_policy();
+  set.set_expected_version(expected);
+  set.set_policy_text(request.policy_text());
+  set.set_actor(call.actor);
+  set.set_comment(request.comment());
+  set.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string bytes, queue::EncodeCommand(std::move(command)));
+  const raft::ProposeResult result = Propose(kControlGroup, {std::move(bytes), {}}, call.deadline);
+  if (!result.status.ok()) return result.status;
+  response->set_version(expected + 1);
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::PolicyShow(const AdminCall& /*call*/,
+                                     const admin::PolicyShowRequest& request,
+                                     admin::PolicyShowResponse* response) {
+  const uint64_t version =
+      request.version() == 0 ? parts_.control.PolicyVersion() : request.version();
+  response->mutable_version()->set_version(version);
+  if (version == 0) return absl::OkStatus();
+  const std::optional<PolicyVersionRow> row = parts_.control.FindPolicy(version);
+  if (!row) return MakeStatus(absl::StatusCode::kNotFound, "no policy version {}", version);
+  FillVersion(*row, response->mutable_version());
+  response->set_policy_text(row->text);
+  return absl::OkStatus();
+}
+
+absl::Status NodeBackend::PolicyHistory(const AdminCall& /*call*/,
+                                        const admin::PolicyHistoryRequest& request,
+                                        admin::PolicyHistoryResponse* response) {
+  const uint32_t versions_max = request.versions_max() == 0 ? 20 : request.versions_max();
+  for (const PolicyVersionRow& row : parts_.control.PolicyHistory(versions_max)) {
+    FillVersion(row, response->add_versions());
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,84 @@
+// node/backend/node_backend.h
+// NodeBackend answers the admin service from the node's groups: questions are read from committed
+// rows on the caller's thread, verbs are proposed to the groups' logs and waited for.
+// Threads:  thread-safe; called on gRPC's threads, which wait here.
+// Lifetime: everything in Parts outlives it; calls end before GroupHost::Stop() returns.
+// Limits:   an action touches at most kMessagesPerActionMax messages a call, and leaves a cursor.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "node/admin/admin_backend.h"
+#include "node/control/policy.h"
+#include "node/groups/control_machine.h"
+#include "node/leader_table.h"
+#include "node/node_metrics.h"
+#include "node/submit/node_health.h"
+#include "raft/host/group_host.h"
+#include "raft/storage/store.h"
+
+namespace holdfast::node {
+
+class NodeBackend final : public AdminBackend {
+ public:
+  struct Parts {
+    raft::GroupHost& host;
+    const raft::Store& store;
+    const ControlMachine& control;
+    const PolicyHolder& policy;
+    const NodeHealth& health;
+    const NodeMetrics& metrics;
+    const Clock& clock;
+    uint32_t queue_groups;
+    NodeId node;
+    std::string hostname;
+    bool beyond_loopback;
+    std::function<std::string()> next_queue_id;
+    std::function<size_t()> sessions;
+  };
+
+  explicit NodeBackend(const Parts& parts);
+
+  absl::Status GetStatus(const AdminCall& call, admin::StatusResponse* response) override;
+  absl::Status QueueSummary(const AdminCall& call, const admin::QueueSummaryRequest& request,
+                            admin::QueueSummaryResponse* response) override;
+  absl::Status QueueList(const AdminCall& call, const admin::QueueListRequest& request,
+                         admin::QueueListResponse* response) override;
+  absl::Status QueueShow(const AdminCall& call, const admin::QueueShowRequest& request,
+                         admin::QueueShowResponse* response) override;
+  absl::Status QueueAct(const AdminCall& call, QueueAction action,
+                        const admin::QueueActionRequest& request,
+                        admin::QueueActionResponse* response) override;
+  absl::Status PolicyCheck(const AdminCall& call, const admin::PolicyCheckRequest& request,
+                           admin::PolicyCheckResponse* response) override;
+  absl::Status PolicyDiff(const AdminCall& call, const admin::PolicyDiffRequest& request,
+                          admin::PolicyDiffResponse* response) override;
+  absl::Status PolicyApply(const AdminCall& call, const admin::PolicyApplyRequest& request,
+                           admin::PolicyApplyResponse* response) override;
+  absl::Status PolicyShow(const AdminCall& call, const admin::PolicyShowRequest& request,
+                          admin::PolicyShowResponse* response) override;
+  absl::Status PolicyHistory(const AdminCall& call, const admin::PolicyHistoryRequest& request,
+                             admin::PolicyHistoryResponse* response) override;
+
+ private:
+  struct Found;  // A message and the group that holds it.
+
+  absl::StatusOr<Found> Find(const std::string& queue_id) const;
+  absl::Status ChooseByFilter(const admin::QueueActionRequest& request, std::vector<Found>* chosen,
+                              std::string* next_cursor) const;
+  std::string ActionCommand(QueueAction action, const Found& message, const AdminCall& call,
+                            const std::string& reason, std::vector<raft::Body>* bodies) const;
+  // Proposes and waits; the verdict.
+  raft::ProposeResult Propose(GroupId group, raft::Proposal proposal, absl::Time deadline) const;
+
+  const Parts parts_;
+  const absl::Time started_;
+};
+
+}  // namespace holdfast::node

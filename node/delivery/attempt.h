@@ -1,0 +1,66 @@
+// node/delivery/attempt.h
+// What an attempt is given and what came of it: plain values that pass between the apply context,
+// which decides who is attempted, and an io context, where the conversation with the remote runs.
+// Threads: values.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/byte_budget.h"
+#include "base/strong_id.h"
+#include "node/control/policy.h"
+#include "raft/storage/body_key.h"
+#include "smtp/client/transaction.h"
+
+namespace holdfast::node {
+
+struct AttemptRecipient {
+  uint32_t index = 0;  // In the message's list.
+  smtp::TransactionRecipient recipient;
+};
+
+// One unit (the recipients of one message at one destination) to be attempted once.
+struct AttemptTask {
+  GroupId group;
+  std::string queue_id;
+  uint32_t unit = 0;
+  uint64_t attempt_id = 0;
+  std::string destination;
+  uint32_t attempts_before = 0;
+  absl::Time accepted;
+  std::string message_id;
+  // Everything but the recipients.
+  smtp::Transaction transaction;
+  std::vector<AttemptRecipient> recipients;
+  std::vector<raft::BodyKey> bodies;
+  // One snapshot serves the whole attempt.
+  std::shared_ptr<const PolicySnapshot> policy;
+  // Memory that the attempt may use for content.
+  ByteBudget::Reservation memory;
+};
+
+struct AttemptReport {
+  absl::Time started;
+  absl::Time ended;
+  // One for each of the task's recipients.
+  std::vector<smtp::RecipientOutcome> outcomes;
+  // "mx1.example.net [192.0.2.1]:25"; empty when nobody was reached.
+  std::string remote;
+  std::string tls;  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
+  // No host of the destination could be talked to: the destination is to blame, not the message.
+  bool destination_failed = false;
+  // An intent was committed for this attempt.
+  bool intent_made = false;
+  // NOTIFY=SUCCESS was passed on to a remote that speaks DSN.
+  bool dsn_passed_on = false;
+  // We ended it ourselves before the dot; nothing was sent and it doesn't count.
+  bool not_sent = false;
+  std::string not_sent_reason;
+};
+
+}  // namespace holdfast::node

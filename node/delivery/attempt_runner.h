@@ -1,0 +1,81 @@
+// node/delivery/attempt_runner.h
+// AttemptRunner carries out attempts on the io threads: route, DNS, connection (kept ones first),
+// transaction, fence. It decides nothing about retries and writes nothing to the queue.
+// Promises: exactly one report for each Start(). The final dot is sent only after `intents` said OK
+//           for the attempt.
+// Threads:  Start() from the apply context. `done` is called on an io thread; post from there.
+// Lifetime: io pool, store and intents outlive Stop() and all reports.
+// Limits:   the caller bounds the attempts at the same time; idle connections by options.
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "node/config/settings.h"
+#include "node/delivery/attempt.h"
+#include "node/io_pool.h"
+#include "raft/storage/store.h"
+
+namespace holdfast::node {
+
+// Makes an attempt's intent durable. The answer may come on any thread, exactly once.
+class IntentRecorder {
+ public:
+  virtual ~IntentRecorder() = default;
+  virtual void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) = 0;
+};
+
+struct AttemptRunnerOptions {
+  std::string hostname;  // For EHLO.
+  AttemptSettings attempts;
+  ResolverSettings resolver;
+  // Addresses on which this node itself receives mail; "port" matters not.
+  std::vector<std::string> own_addresses;
+};
+
+class AttemptRunner {
+ public:
+  using Done = std::function<void(std::shared_ptr<AttemptTask>, AttemptReport)>;
+
+  AttemptRunner(const AttemptRunnerOptions& options, IoPool& io, const raft::Store& store,
+                IntentRecorder& intents, const Clock& clock);
+  ~AttemptRunner();
+  AttemptRunner(const AttemptRunner&) = delete;
+  AttemptRunner& operator=(const AttemptRunner&) = delete;
+
+  // Makes resolvers and TLS contexts. Before Start().
+  absl::Status Open();
+
+  void Start(std::shared_ptr<AttemptTask> task, Done done);
+
+  // Attempts that have not reached their dot end as not sent; those past it go on. `done` of each
+  // is still called.
+  void Drain();
+  uint32_t running() const { return running_.load(std::memory_order_relaxed); }
+
+ private:
+  friend class AttemptConversation;
+  struct Lane;  // What one io thread has: resolver, idle connections.
+
+  Lane& LaneFor(const AttemptTask& task);
+
+  const AttemptRunnerOptions options_;
+  IoPool& io_;
+  const raft::Store& store_;
+  IntentRecorder& intents_;
+  const Clock& clock_;
+  std::vector<std::unique_ptr<Lane>> lanes_;
+  std::atomic<uint32_t> running_{0};
+  std::atomic<bool> draining_{false};
+  std::atomic<uint64_t> seed_{0};
+};
+
+}  // namespace holdfast::node

@@ -1,0 +1,298 @@
+#include "node/delivery/group_duties.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "node/submit/envelope_codec.h"
+#include "queue/queue_view.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr size_t kInDoubtPerSweep = 1000;
+constexpr size_t kStalePerSweep = 1000;
+constexpr absl::Duration kSweepInterval = absl::Milliseconds(500);
+// What an attempt holds at most at a time: one body and its encoding.
+constexpr uint64_t kAttemptMemoryMax = 2 << 20;
+
+queue::DestinationLimits LimitsOf(const PolicyHolder& policy, std::string_view destination) {
+  const std::shared_ptr<const PolicySnapshot> current = policy.Current();
+  const DestinationSettings& settings = current->DestinationFor(destination);
+  queue::DestinationLimits limits;
+  limits.concurrency_max = settings.connections_max;
+  limits.recipients_per_transaction_max = settings.recipients_per_transaction_max;
+  limits.messages_per_connection_max = settings.messages_per_connection_max;
+  if (settings.message_rate) {
+    limits.rate_messages = settings.message_rate->count;
+    limits.rate_period = settings.message_rate->per;
+  }
+  return limits;
+}
+
+queue::AttemptEnded::Kind EndOf(const AttemptReport& report) {
+  if (report.not_sent) return queue::AttemptEnded::Kind::kNotSent;
+  return report.destination_failed ? queue::AttemptEnded::Kind::kUnreachable
+                                   : queue::AttemptEnded::Kind::kAnswered;
+}
+
+}  // namespace
+
+GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOptions& options)
+    : group_(group),
+      parts_(parts),
+      options_(options),
+      rows_(parts.store.Reader(group)),
+      scheduler_(options.scheduler,
+                 [&policy = parts.policy](std::string_view destination) {
+                   return LimitsOf(policy, destination);
+                 }),
+      notices_(parts.store, group, options.hostname, parts.next_queue_id),
+      outcomes_(notices_),
+      recorder_(std::make_shared<Recorder>(group, parts.host, parts.apply, parts.policy)),
+      random_(Random::FromKernel()) {}
+
+GroupDuties::~GroupDuties() = default;
+
+queue::AttemptKey GroupDuties::KeyOf(uint64_t attempt_id) const {
+  return {attempt_id, options_.node.value(), options_.boot_id};
+}
+
+absl::StatusOr<queue::MessageView> GroupDuties::Show(const queue::QueueId& id) const {
+  const GroupReader reader(*rows_);
+  return queue::ShowMessage(reader, id, parts_.clock.Now());
+}
+
+void GroupDuties::OnLeaderChange(bool leads) {
+  leads_ = leads;
+  recorder_->OnLeaderChange(leads);
+  settling_.clear();
+  if (!leads) {
+    scheduler_.OnFollower();
+    return;
+  }
+  leading_since_ = parts_.clock.Now();
+  next_sweep_ = leading_since_;
+  scheduler_.OnLeader(leading_since_);
+  AbandonStale();
+  RunScheduler();
+}
+
+void GroupDuties::OnEvents(const std::vector<queue::Event>& events) {
+  if (!leads_) return;
+  recorder_->OnEvents(events);
+  scheduler_.OnEvents(events, parts_.clock.Now());
+}
+
+bool GroupDuties::idle() const { return under_way_.empty() && recorder_->outcomes_waiting() == 0; }
+
+void GroupDuties::Drain() {
+  draining_ = true;
+  scheduler_.SetPaused(true);
+}
+
+void GroupDuties::Tick() {
+  if (!leads_) return;
+  recorder_->Tick();
+  if (parts_.clock.Now() >= next_sweep_) {
+    next_sweep_ = parts_.clock.Now() + kSweepInterval;
+    SettleInDoubt();
+  }
+  const uint64_t version = parts_.policy.Current()->version();
+  if (std::exchange(policy_version_, version) != version) scheduler_.RefreshLimits();
+  RunScheduler();
+}
+
+void GroupDuties::RunScheduler() {
+  scheduler_.SetPaused(draining_ || recorder_->stuck());
+  const GroupReader reader(*rows_);
+  const std::vector<queue::Grant> grants = scheduler_.Tick(parts_.clock.Now(), reader);
+  HOLDFAST_CHECK(reader.status().ok()) << "queue rows: " << reader.status();
+  for (const queue::Grant& grant : grants) StartAttempt(grant);
+}
+
+void GroupDuties::EndGrant(const queue::UnitKey& key, uint64_t attempt_id,
+                           queue::AttemptEnded::Kind kind, std::string text) {
+  under_way_.erase(attempt_id);
+  scheduler_.OnAttemptEnded({key, attempt_id, kind, std::move(text)}, parts_.clock.Now());
+}
+
+void GroupDuties::StartAttempt(const queue::Grant& grant) {
+  const absl::StatusOr<queue::MessageView> view = Show(grant.key.queue_id);
+  if (!view.ok()) {
+    HOLDFAST_CHECK(view.status().code() != absl::StatusCode::kDataLoss) << view.status();
+    EndGrant(grant.key, grant.attempt_id, queue::AttemptEnded::Kind::kGone, "");
+    return;
+  }
+  std::shared_ptr<AttemptTask> task = MakeTask(grant, *view);
+  if (task == nullptr) {
+    EndGrant(grant.key, grant.attempt_id, queue::AttemptEnded::Kind::kGone, "");
+    return;
+  }
+  under_way_.emplace(grant.attempt_id, grant.key);
+  parts_.metrics.attempts_running.Add(1);
+  const uint64_t memory =
+      std::min<uint64_t>(view->row.envelope().content_bytes(), kAttemptMemoryMax);
+  const std::string failed_already = grant.failed_already;
+  parts_.gate.Enter(grant.destination, grant.limits.concurrency_max, memory,
+                    [this, task, failed_already](ByteBudget::Reservation reservation) {
+                      task->memory = std::move(reservation);
+                      if (failed_already.empty()) {
+                        Launch(task);
+                      } else {
+                        FailWithoutAttempt(task, failed_already);
+                      }
+                    });
+}
+
+std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
+                                                   const queue::MessageView& view) {
+  if (grant.key.unit >= view.units.size()) return nullptr;
+  const queue::UnitView& unit = view.units[grant.key.unit];
+  if (unit.ended || unit.row.held() || unit.row.has_intent()) return nullptr;
+  auto task = std::make_shared<AttemptTask>();
+  task->group = group_;
+  task->queue_id = grant.key.queue_id.ToString();
+  task->unit = grant.key.unit;
+  task->attempt_id = grant.attempt_id;
+  task->destination = unit.row.destination();
+  task->attempts_before = unit.row.attempts();
+  task->accepted = absl::FromUnixMicros(view.row.accepted_us());
+  task->message_id = view.row.envelope().message_id();
+  task->transaction = TransactionOf(view.row.envelope());
+  task->policy = parts_.policy.Current();
+  for (const queue::rows::RecipientRow& recipient : unit.row.recipients()) {
+    if (recipient.end() != queue::rows::RecipientRow::OPEN) continue;
+    const command::Recipient& row =
+        view.row.envelope().recipients(static_cast<int>(recipient.recipient()));
+    task->recipients.push_back({recipient.recipient(), RecipientOf(row)});
+  }
+  if (task->recipients.empty()) return nullptr;
+  for (const queue::rows::BodyRefRow& body : view.row.bodies()) {
+    task->bodies.push_back({group_, body.index(), body.term(), body.ordinal()});
+  }
+  return task;
+}
+
+void GroupDuties::Launch(std::shared_ptr<AttemptTask> task) {
+  Context* const apply = &parts_.apply;
+  parts_.runner.Start(std::move(task),
+                      [this, apply](std::shared_ptr<AttemptTask> done, AttemptReport report) {
+                        auto shared = std::make_shared<AttemptReport>(std::move(report));
+                        apply->Post([this, done, shared] { OnAttemptDone(done, *shared); });
+                      });
+}
+
+// The destination rests, and this unit has no time left to wait for its recovery.
+void GroupDuties::FailWithoutAttempt(const std::shared_ptr<AttemptTask>& task,
+                                     const std::string& why) {
+  AttemptReport report;
+  report.started = parts_.clock.Now();
+  report.ended = report.started;
+  report.destination_failed = true;
+  for (size_t i = 0; i < task->recipients.size(); ++i) {
+    smtp::RecipientOutcome& outcome = report.outcomes.emplace_back();
+    outcome.outcome = smtp::OutcomeClass::kTemporary;
+    outcome.phase = smtp::Phase::kConnect;
+    outcome.answer.enhanced = {4, 4, 1};
+    outcome.answer.lines = {why};
+  }
+  // Posted: the gate is still in the middle of Enter().
+  parts_.apply.Post([this, task, report] { OnAttemptDone(task, report); });
+}
+
+void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
+                                const AttemptReport& report) {
+  parts_.metrics.attempts_running.Add(-1);
+  task->memory.Release();
+  parts_.gate.Leave(task->destination);
+  const std::optional<queue::QueueId> id = queue::QueueId::Parse(task->queue_id);
+  HOLDFAST_CHECK(id.has_value());
+  const queue::UnitKey key{*id, task->unit};
+  const queue::AttemptEnded::Kind kind = EndOf(report);
+  std::string text;
+  if (kind == queue::AttemptEnded::Kind::kUnreachable && !report.outcomes.empty()) {
+    text = report.outcomes.front().answer.ToString();
+  }
+  const absl::StatusOr<queue::MessageView> view = Show(*id);
+  // Removed by an operator meanwhile, or the group is led elsewhere: nobody to record it for.
+  if (!view.ok() || !leads_) {
+    EndGrant(key, task->attempt_id, view.ok() ? kind : queue::AttemptEnded::Kind::kGone, text);
+    return;
+  }
+  MadeOutcome made = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
+                                    report, *task->policy, random_.Next());
+  const uint64_t attempt_id = task->attempt_id;
+  recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text] {
+    EndGrant(key, attempt_id, kind, text);
+  });
+}
+
+void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) {
+  command::Intent intent;
+  intent.set_queue_id(task.queue_id);
+  intent.set_unit(task.unit);
+  intent.set_attempt_id(task.attempt_id);
+  intent.set_node_id(options_.node.value());
+  intent.set_boot_id(options_.boot_id);
+  intent.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  parts_.apply.Post([this, intent, done] { recorder_->Intent(intent, done); });
+}
+
+void GroupDuties::SettleInDoubt() {
+  if (recorder_->stuck()) return;
+  const GroupReader reader(*rows_);
+  const absl::StatusOr<queue::InDoubtPage> page = queue::ListInDoubt(reader, kInDoubtPerSweep);
+  HOLDFAST_CHECK(page.ok()) << "queue rows: " << page.status();
+  const std::shared_ptr<const PolicySnapshot> policy = parts_.policy.Current();
+  const absl::Time now = parts_.clock.Now();
+  for (const queue::InDoubtUnit& unit : page->units) {
+    const bool ours =
+        unit.attempt.boot_id == options_.boot_id && unit.attempt.node_id == options_.node.value();
+    if (ours && under_way_.contains(unit.attempt.attempt_id)) continue;
+    if (settling_.contains(unit.attempt)) continue;
+    if (std::max(unit.since, leading_since_) + policy->settings().in_doubt_wait > now) continue;
+    const absl::StatusOr<queue::MessageView> view = Show(unit.key.queue_id);
+    if (!view.ok()) continue;
+    Log(LogLevel::kWarn, "in_doubt",
+        {{"group", group_.value()},
+         {"queue_id", unit.key.queue_id.text()},
+         {"destination", unit.destination},
+         {"attempt_node", unit.attempt.node_id}});
+    if (policy->settings().in_doubt_policy == InDoubtPolicy::kHold) {
+      command::Command hold;
+      hold.mutable_hold()->add_queue_ids(unit.key.queue_id.ToString());
+      hold.mutable_hold()->set_reason("the outcome of an attempt is not known");
+      hold.mutable_hold()->set_actor("policy");
+      hold.mutable_hold()->set_stamped_us(absl::ToUnixMicros(now));
+      // First the hold, and the outcome when a later sweep finds it held: the other way round a
+      // hold that gets lost would let the unit be sent again.
+      if (!view->row.held()) {
+        recorder_->Propose(std::move(hold), {});
+        continue;
+      }
+    }
+    settling_.insert(unit.attempt);
+    const queue::AttemptKey attempt = unit.attempt;
+    recorder_->Outcome(outcomes_.MakeUnknown(*view, unit, *policy, now),
+                       [this, attempt] { settling_.erase(attempt); });
+  }
+}
+
+void GroupDuties::AbandonStale() {
+  const GroupReader reader(*rows_);
+  const absl::StatusOr<std::vector<queue::QueueId>> stale =
+      queue::ListStaleSubmissions(reader, leading_since_, kStalePerSweep);
+  HOLDFAST_CHECK(stale.ok()) << "queue rows: " << stale.status();
+  for (const queue::QueueId& id : *stale) {
+    command::Command command;
+    command.mutable_abandon()->set_queue_id(id.ToString());
+    command.mutable_abandon()->set_reason("its node stopped before the submission was complete");
+    command.mutable_abandon()->set_stamped_us(absl::ToUnixMicros(leading_since_));
+    recorder_->Propose(std::move(command), {});
+  }
+}
+
+}  // namespace holdfast::node

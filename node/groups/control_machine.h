@@ -1,0 +1,55 @@
+// node/groups/control_machine.h
+// ControlMachine is the state machine of group 0: it feeds committed commands to ControlState,
+// with the group's rows as tables, and publishes the policy that results.
+// Threads:  owned by the apply context, but for the questions at the end, which read committed rows
+//           and are thread-safe.
+// Lifetime: reader, holder and admission outlive it.
+// Errors:   a command that this build does not know ends the process (skipping it would fork the
+//           cluster); rows that can't be read do too.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "node/control/control_state.h"
+#include "node/control/policy.h"
+#include "node/submit/admission.h"
+#include "raft/host/state_machine.h"
+
+namespace holdfast::node {
+
+class ControlMachine final : public raft::StateMachine {
+ public:
+  // `on_leader` hears about leadership of the control group, on the apply context.
+  ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
+                 Admission& admission, std::function<void(bool leader)> on_leader);
+
+  // Publishes the stored policy, or the default one. Before the host starts.
+  absl::Status LoadPolicy();
+
+  absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
+  void OnCommitted(raft::LogIndex last) override;
+  void OnLeaderChange(bool leader, raft::Term term) override;
+
+  bool leads() const { return leads_.load(std::memory_order_acquire); }
+
+  // Of committed rows.
+  uint64_t PolicyVersion() const;
+  std::optional<PolicyVersionRow> FindPolicy(uint64_t version) const;
+  std::vector<PolicyVersionRow> PolicyHistory(uint32_t versions_max) const;
+
+ private:
+  absl::Status Publish();
+
+  const std::unique_ptr<raft::StateReader> reader_;
+  PolicyHolder& holder_;
+  Admission& admission_;
+  const std::function<void(bool)> on_leader_;
+  std::atomic<bool> leads_{false};
+  bool policy_changed_ = false;
+};
+
+}  // namespace holdfast::node

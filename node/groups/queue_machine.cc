@@ -1,0 +1,45 @@
+#include "node/groups/queue_machine.h"
+
+#include <iterator>
+#include <utility>
+
+#include "base/check.h"
+#include "node/groups/group_tables.h"
+#include "proto/command.pb.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+
+absl::Status QueueMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {
+  const absl::StatusOr<command::Command> command = queue::DecodeCommand(entry.command);
+  HOLDFAST_CHECK(command.ok()) << "group " << group_ << ", entry " << entry.index << ": "
+                               << command.status()
+                               << ": this build can't go on without forking the cluster";
+  std::vector<queue::BodyRef> bodies;
+  bodies.reserve(entry.bodies.size());
+  for (const raft::BodyRef& body : entry.bodies) {
+    bodies.push_back({body.key.index, body.key.term, body.key.ordinal, body.bytes, body.crc32c});
+  }
+  GroupTables tables(batch);
+  queue::ApplyResult result = state_.Apply(entry.index, entry.term, *command, bodies, tables);
+  HOLDFAST_CHECK(tables.status().ok()) << "queue rows: " << tables.status();
+  for (const queue::BodyRef& body : result.ended_bodies) {
+    batch.DeleteBody({group_, body.index, body.term, body.ordinal});
+  }
+  std::move(result.events.begin(), result.events.end(), std::back_inserter(events_));
+  return std::move(result.verdict);
+}
+
+void QueueMachine::OnCommitted(raft::LogIndex /*last*/) {
+  if (duties_.leads()) log_.Write(events_);
+  duties_.OnEvents(events_);
+  events_.clear();
+  if (duties_.leads()) duties_.Run();
+}
+
+void QueueMachine::OnLeaderChange(bool leader, raft::Term /*term*/) {
+  duties_.OnLeaderChange(leader);
+  leaders_.Set(group_, leader);
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,38 @@
+// node/groups/queue_machine.h
+// QueueMachine is the state machine of a queue group: it feeds committed commands to QueueState
+// with the group's rows as tables, ends the lives of bodies, and tells the leader's duties and the
+// logs what happened once a batch is written.
+// Threads:  owned by the apply context.
+// Lifetime: what it is given outlives the host's Stop().
+// Errors:   a command that this build does not know, and rows that can't be read, end the process.
+#pragma once
+
+#include <vector>
+
+#include "node/delivery/group_duties.h"
+#include "node/groups/event_log.h"
+#include "node/leader_table.h"
+#include "queue/state/queue_state.h"
+#include "raft/host/state_machine.h"
+
+namespace holdfast::node {
+
+class QueueMachine final : public raft::StateMachine {
+ public:
+  QueueMachine(GroupId group, GroupDuties& duties, LeaderTable& leaders, NodeMetrics& metrics)
+      : group_(group), duties_(duties), leaders_(leaders), log_(group, metrics) {}
+
+  absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
+  void OnCommitted(raft::LogIndex last) override;
+  void OnLeaderChange(bool leader, raft::Term term) override;
+
+ private:
+  const GroupId group_;
+  const queue::QueueState state_{};
+  GroupDuties& duties_;
+  LeaderTable& leaders_;
+  EventLog log_;
+  std::vector<queue::Event> events_;  // Of the batch being applied.
+};
+
+}  // namespace holdfast::node

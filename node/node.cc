@@ -1,0 +1,494 @@
+#include "node/node.h"
+
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <chrono>
+#include <cstring>
+#include <future>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "base/byte_budget.h"
+#include "base/check.h"
+#include "base/context.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "node/admin/admin_json.h"
+#include "node/admin/admin_service.h"
+#include "node/admin/http_server.h"
+#include "node/admin/metrics.h"
+#include "node/backend/node_backend.h"
+#include "node/backend/waiter.h"
+#include "node/config/config_reader.h"
+#include "node/delivery/attempt_gate.h"
+#include "node/delivery/attempt_runner.h"
+#include "node/delivery/group_duties.h"
+#include "node/groups/control_machine.h"
+#include "node/groups/queue_machine.h"
+#include "node/io_pool.h"
+#include "node/late_sink.h"
+#include "node/leader_table.h"
+#include "node/node_metrics.h"
+#include "node/node_store.h"
+#include "node/submit/admission.h"
+#include "node/submit/session_log.h"
+#include "node/submit/submit_path.h"
+#include "proto/admin.pb.h"
+#include "proto/command.pb.h"
+#include "queue/state/command_codec.h"
+#include "raft/host/group_host.h"
+#include "raft/host/ticker.h"
+#include "smtp/server/listener.h"
+
+namespace holdfast::node {
+namespace {
+
+// Values that cross contexts; their makers are bounded (sessions, attempts, undecided proposals),
+// so these are safety nets and not throttles.
+constexpr size_t kContextTasksMax = 1 << 20;
+constexpr absl::Duration kDiskProbeInterval = absl::Seconds(1);
+constexpr absl::Duration kStartTimeout = absl::Seconds(60);
+constexpr absl::Duration kPolicyProposalTimeout = absl::Seconds(10);
+
+smtp::IpAddress AddressOf(const SocketAddress& address) {
+  const std::optional<smtp::IpAddress> parsed = smtp::IpAddress::Parse(address.ip);
+  HOLDFAST_CHECK(parsed.has_value()) << address.ToString();
+  return *parsed;
+}
+
+// Addresses under which this host can be reached: mail that DNS sends there is a loop.
+std::vector<std::string> OwnAddresses(const std::vector<ListenerSettings>& listeners) {
+  std::vector<std::string> addresses;
+  bool any = false;
+  for (const ListenerSettings& listener : listeners) {
+    any |= AddressOf(listener.address).IsUnspecified();
+    addresses.push_back(listener.address.ip);
+  }
+  ifaddrs* list = nullptr;
+  if (!any || getifaddrs(&list) != 0) return addresses;
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    if (one->ifa_addr->sa_family == AF_INET) {
+      std::array<uint8_t, 4> octets;
+      std::memcpy(octets.data(), &reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr, 4);
+      addresses.push_back(smtp::IpAddress::V4(octets).ToString());
+    } else if (one->ifa_addr->sa_family == AF_INET6) {
+      std::array<uint8_t, 16> octets;
+      std::memcpy(octets.data(), &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr, 16);
+      addresses.push_back(smtp::IpAddress::V6(octets).ToString());
+    }
+  }
+  freeifaddrs(list);
+  return addresses;
+}
+
+smtp::ListenTls TlsOf(ListenerTls tls) {
+  switch (tls) {
+    case ListenerTls::kNone:
+      return smtp::ListenTls::kNone;
+    case ListenerTls::kStartTls:
+      return smtp::ListenTls::kStartTls;
+    case ListenerTls::kImplicit:
+      return smtp::ListenTls::kImplicit;
+  }
+  return smtp::ListenTls::kNone;
+}
+
+smtp::ListenerOptions ListenerOptionsOf(const NodeSettings& settings) {
+  smtp::ListenerOptions options;
+  for (const ListenerSettings& listener : settings.listeners) {
+    smtp::ListenPort port;
+    port.endpoint = {AddressOf(listener.address), listener.address.port};
+    port.roles = {listener.mx, listener.submission, listener.trusted};
+    port.tls = TlsOf(listener.tls);
+    options.ports.push_back(port);
+  }
+  const SessionSettings& sessions = settings.sessions;
+  options.sessions_max = sessions.sessions_max;
+  options.sessions_per_client_max = sessions.sessions_per_client_max;
+  options.hostname = settings.hostname;
+  options.limits.command_timeout = sessions.command_timeout;
+  options.limits.data_block_timeout = sessions.data_timeout;
+  options.limits.data_timeout = sessions.message_timeout;
+  options.limits.session_timeout = sessions.session_timeout;
+  options.limits.tls_timeout = sessions.tls_handshake_timeout;
+  options.limits.errors_max = static_cast<int>(sessions.errors_max);
+  options.limits.text_line_bytes_max = sessions.line_bytes_max;
+  options.limits.received_fields_max = static_cast<int>(sessions.hops_max);
+  return options;
+}
+
+raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings) {
+  const TimingSettings& timing = settings.timing;
+  raft::GroupHostOptions options;
+  options.tick = timing.tick;
+  options.heartbeat_ticks = std::max<int>(1, static_cast<int>(timing.heartbeat / timing.tick));
+  options.election_ticks = std::max<int>(2, static_cast<int>(timing.election_min / timing.tick));
+  options.self = settings.node_id;
+  options.commit_timeout = timing.commit_timeout;
+  return options;
+}
+
+// Routes an attempt's intent to the duties of its group.
+class IntentRouter final : public IntentRecorder {
+ public:
+  void Set(std::vector<std::unique_ptr<GroupDuties>>* duties) { duties_ = duties; }
+  void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) override {
+    (*duties_)[task.group.value() - 1]->RecordIntent(task, std::move(done));
+  }
+
+ private:
+  std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
+};
+
+}  // namespace
+
+class Node::Impl {
+ public:
+  Impl(const NodeSettings& settings, const Clock& clock);
+  ~Impl() { Stop(); }
+
+  absl::Status Bind();
+  absl::Status Start();
+  void Stop();
+  absl::Status ReloadCertificates() { return tls_ == nullptr ? absl::OkStatus() : tls_->Reload(); }
+
+ private:
+  absl::Status OpenStore();
+  absl::Status StartGroups();
+  absl::Status WaitForLeadership();
+  absl::Status SeedPolicy();
+  absl::Status StartPeople();
+  std::string StatusJson();
+  void OnTick();
+  void DrainAttempts();
+
+  const NodeSettings settings_;
+  const Clock& clock_;
+
+  MetricRegistry registry_;
+  NodeMetrics metrics_{registry_};
+  LeaderTable leaders_{kQueueGroupsDefault};
+  NodeHealth health_;
+  PolicyHolder policy_;
+  Admission admission_;
+  SessionLog session_log_{metrics_};
+  LateSink sink_;
+  // Attempts that outlive the drain give their memory back when the io contexts are destroyed.
+  std::unique_ptr<AttemptGate> gate_;
+  IoPool io_;
+  std::unique_ptr<smtp::ReloadableTls> tls_;
+  std::unique_ptr<smtp::Listener> listener_;
+
+  std::unique_ptr<raft::Store> store_;
+  std::string seed_policy_text_;
+  absl::Status seed_status_;
+  raft::NullTransport transport_;
+  std::unique_ptr<ThreadContext> raft_context_;
+  std::unique_ptr<ThreadContext> storage_context_;
+  std::unique_ptr<ThreadContext> apply_context_;
+  std::unique_ptr<raft::GroupHost> host_;
+  std::unique_ptr<SubmitPath> submit_;
+  IntentRouter intents_;
+  std::unique_ptr<AttemptRunner> runner_;
+  std::unique_ptr<ControlMachine> control_;
+  std::vector<std::unique_ptr<GroupDuties>> duties_;
+  std::vector<std::unique_ptr<QueueMachine>> machines_;
+  std::unique_ptr<raft::Ticker> ticker_;
+  std::unique_ptr<NodeBackend> backend_;
+  std::unique_ptr<HttpServer> http_;
+  std::unique_ptr<AdminService> admin_;
+  std::atomic<bool> duty_tick_waits_{false};
+  absl::Duration last_disk_probe_ = -absl::Hours(1);
+  bool listening_ = false;
+  bool stopped_ = false;
+};
+
+Node::Impl::Impl(const NodeSettings& settings, const Clock& clock)
+    : settings_(settings),
+      clock_(clock),
+      health_(leaders_, settings.storage.disk_reserve_bytes),
+      admission_(health_, settings.hostname),
+      io_(settings.sessions.io_threads) {}
+
+absl::Status Node::Impl::Bind() {
+  if (settings_.tls) {
+    tls_ = std::make_unique<smtp::ReloadableTls>(
+        smtp::TlsServerOptions{settings_.tls->certificate_file, settings_.tls->key_file});
+    HOLDFAST_RETURN_IF_ERROR(tls_->Reload());
+  }
+  smtp::SessionServices services;
+  services.sink = &sink_;
+  services.policy = &admission_;
+  services.observer = &session_log_;
+  services.clock = &clock_;
+  smtp::ListenerOptions options = ListenerOptionsOf(settings_);
+  options.adjust = [this](smtp::SessionLimits& limits) {
+    const std::shared_ptr<const PolicySnapshot> policy = policy_.Current();
+    limits.message_bytes_max = policy->settings().limits.message_bytes_max;
+    limits.recipients_max = policy->settings().limits.recipients_max;
+  };
+  listener_ =
+      std::make_unique<smtp::Listener>(io_.executors(), services, tls_.get(), std::move(options));
+  return Annotate(listener_->Bind(), "listeners");
+}
+
+absl::Status Node::Impl::OpenStore() {
+  // Read at every start: a first start that ended before its policy was replicated must not leave
+  // the default one in effect. SeedPolicy() asks whether there is one already.
+  const auto check_seed = [this]() -> absl::Status {
+    if (settings_.policy_file.empty()) return absl::OkStatus();
+    FileText file = ReadConfigFile(settings_.policy_file);
+    for (const ConfigProblem& problem : file.problems) {
+      return absl::InvalidArgumentError(problem.ToString(settings_.policy_file));
+    }
+    const auto policy = ReadPolicy(file.text, {.beyond_loopback = settings_.BeyondLoopback()});
+    if (!policy.ok()) {
+      return absl::InvalidArgumentError(policy.ProblemText(settings_.policy_file));
+    }
+    seed_policy_text_ = std::move(file.text);
+    return absl::OkStatus();
+  };
+  HOLDFAST_ASSIGN_OR_RETURN(OpenedStore opened, OpenNodeStore(settings_, clock_, check_seed));
+  store_ = std::move(opened.store);
+  if (!opened.created) seed_status_ = check_seed();
+  if (const absl::StatusOr<uint64_t> free_bytes = store_->FreeBytes(); free_bytes.ok()) {
+    health_.SetDiskFree(*free_bytes);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Node::Impl::StartGroups() {
+  raft_context_ = std::make_unique<ThreadContext>("hf-raft", kContextTasksMax);
+  storage_context_ = std::make_unique<ThreadContext>("hf-storage", kContextTasksMax);
+  apply_context_ = std::make_unique<ThreadContext>("hf-apply", kContextTasksMax);
+  host_ = std::make_unique<raft::GroupHost>(
+      HostOptionsOf(settings_),
+      raft::GroupHostContexts{*raft_context_, *storage_context_, *apply_context_}, *store_,
+      transport_, clock_, [this](GroupId group) -> raft::StateMachine& {
+        if (group == kControlGroup) return *control_;
+        return *machines_.at(group.value() - 1);
+      });
+  submit_ =
+      std::make_unique<SubmitPath>(SubmitPath::Parts{*host_, leaders_, policy_, clock_, metrics_},
+                                   settings_.node_id, settings_.sessions.memory_bytes_max);
+  sink_.Set(submit_.get());
+
+  AttemptRunnerOptions runner;
+  runner.hostname = settings_.hostname;
+  runner.attempts = settings_.attempts;
+  runner.resolver = settings_.resolver;
+  runner.own_addresses = OwnAddresses(settings_.listeners);
+  runner_ = std::make_unique<AttemptRunner>(runner, io_, *store_, intents_, clock_);
+  HOLDFAST_RETURN_IF_ERROR(runner_->Open());
+  gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
+                                        settings_.attempts.memory_bytes_max);
+
+  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
+                                              [](bool) {});
+  HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
+  const DutyParts parts{*host_,   *apply_context_, *store_,
+                        policy_,  clock_,          metrics_,
+                        *runner_, *gate_,          [this] { return submit_->NextQueueId(); }};
+  DutyOptions options;
+  options.hostname = settings_.hostname;
+  options.node = settings_.node_id;
+  Random random = Random::FromKernel();
+  options.boot_id = random.Next();
+  options.scheduler.attempts_max = settings_.attempts.connections_max;
+  for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
+    options.scheduler.first_attempt_id = (uint64_t{group} << 40) + 1;
+    options.scheduler.seed = random.Next();
+    duties_.push_back(std::make_unique<GroupDuties>(GroupId{group}, parts, options));
+    machines_.push_back(
+        std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
+  }
+  intents_.Set(&duties_);
+  io_.Start();
+  HOLDFAST_RETURN_IF_ERROR(host_->Start());
+  ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
+  return absl::OkStatus();
+}
+
+void Node::Impl::OnTick() {
+  host_->Tick();
+  // At most one waits: a slow apply context must not be buried under ticks.
+  if (!duty_tick_waits_.exchange(true)) {
+    apply_context_->Post([this] {
+      duty_tick_waits_ = false;
+      for (auto& duties : duties_) duties->Tick();
+    });
+  }
+  const absl::Duration now = clock_.SinceBoot();
+  if (now - last_disk_probe_ < kDiskProbeInterval) return;
+  last_disk_probe_ = now;
+  const absl::StatusOr<uint64_t> free_bytes = store_->FreeBytes();
+  if (free_bytes.ok()) health_.SetDiskFree(*free_bytes);
+}
+
+absl::Status Node::Impl::WaitForLeadership() {
+  const absl::Duration until = clock_.SinceBoot() + kStartTimeout;
+  while (clock_.SinceBoot() < until) {
+    bool all = control_->leads();
+    for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
+      all &= leaders_.Leads(GroupId{group});
+    }
+    if (all) return absl::OkStatus();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return MakeStatus(absl::StatusCode::kInternal, "not all groups have a leader after {}",
+                    absl::FormatDuration(kStartTimeout));
+}
+
+absl::Status Node::Impl::SeedPolicy() {
+  if (control_->PolicyVersion() != 0) return absl::OkStatus();
+  HOLDFAST_RETURN_IF_ERROR(seed_status_);
+  if (seed_policy_text_.empty()) return absl::OkStatus();
+  command::Command command;
+  command::SetPolicy& set = *command.mutable_set_policy();
+  set.set_policy_text(seed_policy_text_);
+  set.set_actor("policy_file");
+  set.set_comment(format("seeded from {}", settings_.policy_file));
+  set.set_stamped_us(absl::ToUnixMicros(clock_.Now()));
+  HOLDFAST_ASSIGN_OR_RETURN(std::string bytes, queue::EncodeCommand(std::move(command)));
+  auto waiter = std::make_shared<Waiter>(1);
+  host_->Propose(kControlGroup, {std::move(bytes), {}},
+                 [waiter](const raft::ProposeResult& result) { waiter->Set(0, result); });
+  return Annotate(waiter->Wait(kPolicyProposalTimeout).front().status, "seeding the policy");
+}
+
+std::string Node::Impl::StatusJson() {
+  admin::StatusResponse status;
+  (void)backend_->GetStatus({}, &status);  // What could be read is shown.
+  return AdminJson(status);
+}
+
+absl::Status Node::Impl::StartPeople() {
+  backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
+      *host_, *store_, *control_, policy_, health_, metrics_, clock_, kQueueGroupsDefault,
+      settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
+      [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
+  registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
+                             [this] { return static_cast<double>(health_.disk().free_bytes); });
+  registry_.AddGaugeFunction("holdfast_smtp_sessions", "SMTP sessions now.",
+                             [this] { return static_cast<double>(listener_->sessions()); });
+  registry_.AddGaugeFunction("holdfast_submission_memory_bytes", "Content held by submissions.",
+                             [this] { return static_cast<double>(submit_->memory_used_bytes()); });
+  registry_.AddGaugeFunction("holdfast_ready", "1 while mail is accepted.",
+                             [this] { return health_.MayAccept().ok() ? 1.0 : 0.0; });
+  if (settings_.http_address) {
+    HttpOptions options;
+    options.address = *settings_.http_address;
+    options.connections_max = settings_.admin.http_connections_max;
+    options.timeout = settings_.admin.http_timeout;
+    HttpSources sources;
+    sources.metrics_text = [this] { return registry_.Render(); };
+    sources.status_json = [this] { return StatusJson(); };
+    sources.ready = [this] { return health_.MayAccept(); };
+    auto http = HttpServer::Start(io_.first(), options, std::move(sources));
+    if (!http.ok()) return Annotate(http.status(), "http_address");
+    http_ = *std::move(http);
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(admin_, AdminService::Start(settings_.admin, *backend_));
+  admin_->SetServing(true);
+  return absl::OkStatus();
+}
+
+absl::Status Node::Impl::Start() {
+  HOLDFAST_RETURN_IF_ERROR(OpenStore());
+  HOLDFAST_RETURN_IF_ERROR(StartGroups());
+  HOLDFAST_RETURN_IF_ERROR(WaitForLeadership());
+  HOLDFAST_RETURN_IF_ERROR(SeedPolicy());
+  HOLDFAST_RETURN_IF_ERROR(StartPeople());
+  listener_->Start();
+  listening_ = true;
+  std::string smtp_text;
+  for (const smtp::Endpoint& endpoint : listener_->bound()) {
+    if (!smtp_text.empty()) smtp_text += ",";
+    smtp_text += endpoint.ToString();
+  }
+  const std::string http_text =
+      http_ == nullptr ? "off" : format("{}:{}", settings_.http_address->ip, http_->port());
+  Log(LogLevel::kInfo, "ready",
+      {{"smtp", smtp_text},
+       {"http", http_text},
+       {"admin", settings_.admin.socket},
+       {"data_dir", settings_.data_dir},
+       {"policy_version", policy_.Current()->version()}});
+  return absl::OkStatus();
+}
+
+// Attempts that haven't reached their dot end as not sent; the others get until the deadline.
+void Node::Impl::DrainAttempts() {
+  auto drained = std::make_shared<std::promise<void>>();
+  apply_context_->Post([this, drained] {
+    for (auto& duties : duties_) duties->Drain();
+    runner_->Drain();
+    drained->set_value();
+  });
+  drained->get_future().wait();
+  const absl::Duration until = clock_.SinceBoot() + settings_.timing.drain_deadline;
+  while (clock_.SinceBoot() < until) {
+    auto idle = std::make_shared<std::promise<bool>>();
+    apply_context_->Post([this, idle] {
+      idle->set_value(std::all_of(duties_.begin(), duties_.end(),
+                                  [](const auto& duties) { return duties->idle(); }));
+    });
+    if (idle->get_future().get()) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  Log(LogLevel::kWarn, "drain_deadline",
+      {{"attempts", runner_->running()},
+       {"advice", "those past their final dot are in doubt until the next start"}});
+}
+
+void Node::Impl::Stop() {
+  if (std::exchange(stopped_, true)) return;
+  health_.SetStopping();
+  if (admin_ != nullptr) admin_->SetServing(false);
+  if (listening_) {
+    auto ended = std::make_shared<std::promise<void>>();
+    listener_->Stop(settings_.timing.drain_deadline, [ended] { ended->set_value(); });
+    ended->get_future().wait();
+  }
+  if (ticker_ != nullptr) DrainAttempts();
+  if (admin_ != nullptr) admin_->Stop();
+  if (http_ != nullptr) {
+    auto closed = std::make_shared<std::promise<void>>();
+    boost::asio::post(io_.first(), [this, closed] {
+      http_->Stop();
+      closed->set_value();
+    });
+    closed->get_future().wait();
+  }
+  if (ticker_ != nullptr) ticker_->Stop();
+  if (host_ != nullptr) host_->Stop();
+  if (raft_context_ != nullptr) raft_context_->Stop();
+  if (storage_context_ != nullptr) storage_context_->Stop();
+  io_.Stop();
+  if (apply_context_ != nullptr) apply_context_->Stop();
+  listener_.reset();
+  runner_.reset();
+  if (store_ != nullptr) {
+    if (absl::Status status = store_->Close(); !status.ok()) {
+      Log(LogLevel::kError, "close_failed", {{"reason", Message(status)}});
+    }
+  }
+}
+
+Node::Node(const NodeSettings& settings, const Clock& clock)
+    : impl_(std::make_unique<Impl>(settings, clock)) {}
+Node::~Node() = default;
+
+absl::Status Node::Bind() { return impl_->Bind(); }
+absl::Status Node::Start() { return impl_->Start(); }
+void Node::Stop() { impl_->Stop(); }
+absl::Status Node::ReloadCertificates() { return impl_->ReloadCertificates(); }
+
+}  // namespace holdfast::node

@@ -1,0 +1,185 @@
+#include "node/submit/submit_path.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "base/random.h"
+#include "node/await_callback.h"
+#include "node/submit/envelope_codec.h"
+#include "proto/command.pb.h"
+#include "queue/schedule/retry_policy.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+namespace {
+
+// What a submission of unknown size reserves before its first piece is there.
+constexpr uint64_t kFirstReservationBytes = 64 * 1024;
+
+// A submission offers its id once, so a known id is another message's (a clock set back): what the
+// client sent is not stored, and "exists already" must not reach it as a 250.
+absl::Status NotOurs(absl::Status status) {
+  if (status.code() != absl::StatusCode::kAlreadyExists) return status;
+  return absl::InternalError("the queue id is another message's");
+}
+
+}  // namespace
+
+class GroupSubmission final : public smtp::Submission {
+ public:
+  GroupSubmission(SubmitPath& path, GroupId group, std::string queue_id,
+                  std::shared_ptr<const smtp::Envelope> envelope,
+                  ByteBudget::Reservation reservation)
+      : path_(path), group_(group), queue_id_(std::move(queue_id)), envelope_(std::move(envelope)) {
+    reservations_.push_back(std::move(reservation));
+  }
+  ~GroupSubmission() override;
+
+  const std::string& queue_id() const override { return queue_id_; }
+  boost::asio::awaitable<absl::Status> Write(std::shared_ptr<const std::string> chunk) override;
+  boost::asio::awaitable<absl::StatusOr<std::string>> Commit(smtp::FinalFacts facts) override;
+
+ private:
+  absl::Status Reserve(uint64_t bytes);
+  boost::asio::awaitable<absl::Status> Propose(command::Command command,
+                                               std::vector<raft::Body> bodies);
+  command::Command EnqueueCommand(const smtp::FinalFacts& facts) const;
+
+  SubmitPath& path_;
+  const GroupId group_;
+  const std::string queue_id_;
+  const std::shared_ptr<const smtp::Envelope> envelope_;
+  std::vector<ByteBudget::Reservation> reservations_;
+  uint64_t reserved_bytes_ = kFirstReservationBytes;
+  // The newest piece: it goes with the Enqueue if it is the last.
+  std::shared_ptr<const std::string> held_;
+  uint64_t header_bytes_ = 0;  // 0: not within the first piece.
+  uint32_t chunks_ = 0;
+  bool chunk_proposed_ = false;
+  bool decided_ = false;  // An Enqueue was proposed, whatever came of it, and was not refused.
+};
+
+GroupSubmission::~GroupSubmission() {
+  if (!chunk_proposed_ || decided_) return;
+  command::Command command;
+  command::Abandon& abandon = *command.mutable_abandon();
+  abandon.set_queue_id(queue_id_);
+  abandon.set_reason("the submission ended before its content did");
+  abandon.set_stamped_us(absl::ToUnixMicros(path_.parts_.clock.Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  if (!bytes.ok()) return;
+  // Should it get lost, the group's leader abandons what stays behind (stale submissions).
+  path_.parts_.host.Propose(group_, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+}
+
+absl::Status GroupSubmission::Reserve(uint64_t bytes) {
+  if (bytes <= reserved_bytes_) return absl::OkStatus();
+  std::optional<ByteBudget::Reservation> more = path_.memory_.TryReserve(bytes - reserved_bytes_);
+  if (!more) {
+    return absl::ResourceExhaustedError(
+        "memory for messages (sessions.memory_bytes_max) is used up");
+  }
+  reservations_.push_back(*std::move(more));
+  reserved_bytes_ = bytes;
+  return absl::OkStatus();
+}
+
+boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command command,
+                                                              std::vector<raft::Body> bodies) {
+  command.set_policy_version(path_.parts_.policy.Current()->version());
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  if (!bytes.ok()) co_return bytes.status();
+  auto proposal =
+      std::make_shared<raft::Proposal>(raft::Proposal{*std::move(bytes), std::move(bodies)});
+  raft::GroupHost* const host = &path_.parts_.host;
+  const GroupId group = group_;
+  auto start = [host, group, proposal](auto done) {
+    host->Propose(group, std::move(*proposal), std::move(done));
+  };
+  raft::ProposeResult result = co_await AwaitCallback<raft::ProposeResult>(start);
+  co_return result.status;
+}
+
+boost::asio::awaitable<absl::Status> GroupSubmission::Write(
+    std::shared_ptr<const std::string> chunk) {
+  const uint64_t held_bytes = held_ == nullptr ? 0 : held_->size();
+  absl::Status reserved = Reserve(held_bytes + chunk->size());
+  if (!reserved.ok()) co_return reserved;
+  if (held_ == nullptr) {
+    const size_t end = chunk->find("\r\n\r\n");
+    if (end != std::string::npos) header_bytes_ = end + 4;
+  }
+  std::shared_ptr<const std::string> before = std::exchange(held_, std::move(chunk));
+  if (before == nullptr) co_return absl::OkStatus();
+  command::Command command;
+  command::Chunk& part = *command.mutable_chunk();
+  part.set_queue_id(queue_id_);
+  part.set_ordinal(chunks_++);
+  part.set_stamped_us(absl::ToUnixMicros(path_.parts_.clock.Now()));
+  chunk_proposed_ = true;
+  std::vector<raft::Body> bodies;
+  bodies.push_back(std::move(before));
+  absl::Status status = co_await Propose(std::move(command), std::move(bodies));
+  co_return NotOurs(std::move(status));
+}
+
+command::Command GroupSubmission::EnqueueCommand(const smtp::FinalFacts& facts) const {
+  const std::shared_ptr<const PolicySnapshot> policy = path_.parts_.policy.Current();
+  const absl::Time now = path_.parts_.clock.Now();
+  command::Command command;
+  command::Enqueue& enqueue = *command.mutable_enqueue();
+  enqueue.set_queue_id(queue_id_);
+  EncodeEnvelope(*envelope_, facts, header_bytes_, enqueue.mutable_envelope());
+  enqueue.set_accepted_us(absl::ToUnixMicros(now));
+  const RetrySettings& retry = policy->settings().destinations.at("*").retry;
+  enqueue.set_expires_us(absl::ToUnixMicros(
+      now + (envelope_->reverse_path.empty() ? retry.null_sender_expiry : retry.expiry)));
+  enqueue.set_due_us(enqueue.accepted_us());
+  enqueue.set_chunk_count(chunks_);
+  enqueue.set_body_count(held_ == nullptr ? 0 : 1);
+  return command;
+}
+
+boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
+    smtp::FinalFacts facts) {
+  const absl::Duration start = path_.parts_.clock.SinceBoot();
+  std::vector<raft::Body> bodies;
+  if (held_ != nullptr) bodies.push_back(held_);
+  decided_ = true;
+  absl::Status status = co_await Propose(EnqueueCommand(facts), std::move(bodies));
+  path_.parts_.metrics.commit_seconds.Observe(
+      absl::ToDoubleSeconds(path_.parts_.clock.SinceBoot() - start));
+  held_.reset();
+  if (status.ok()) co_return queue_id_;
+  // Nothing happened, for sure: what was sent in chunks is to be freed.
+  decided_ = status.code() == absl::StatusCode::kDeadlineExceeded;
+  co_return NotOurs(std::move(status));
+}
+
+SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max)
+    : parts_(parts),
+      memory_(memory_bytes_max),
+      ids_(node, static_cast<uint32_t>(Random::FromKernel().Next())) {}
+
+std::string SubmitPath::NextQueueId() {
+  MutexLock lock(mutex_);
+  return ids_.Next(parts_.clock.Now()).ToString();
+}
+
+absl::StatusOr<std::unique_ptr<smtp::Submission>> SubmitPath::Begin(
+    std::shared_ptr<const smtp::Envelope> envelope) {
+  const std::optional<GroupId> group = parts_.leaders.Next();
+  if (!group) return absl::UnavailableError("no queue group has a leader here");
+  std::optional<ByteBudget::Reservation> reservation = memory_.TryReserve(kFirstReservationBytes);
+  if (!reservation) {
+    return absl::ResourceExhaustedError(
+        "memory for messages (sessions.memory_bytes_max) is used up");
+  }
+  auto submission = std::make_unique<GroupSubmission>(*this, *group, NextQueueId(),
+                                                      std::move(envelope), *std::move(reservation));
+  return submission;
+}
+
+}  // namespace holdfast::node
