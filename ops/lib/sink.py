@@ -1,0 +1,192 @@
+"""A receiving server that records: envelope and exact bytes, by aiosmtpd on a port of the kernel's choice.
+
+What it does with a recipient follows from the local part, so that a test or a demo chooses by addressing:
+
+  reject...   550 5.1.1 at RCPT
+  defer...    451 4.7.1 at RCPT, the first `defer_tries` times for each recipient and id, then accepted
+  late...     as others, but the answer to the final dot waits for `late_seconds`
+  others      250
+
+The server runs in its own thread; everything here may be called from any thread.
+"""
+
+import asyncio
+import dataclasses
+import hashlib
+import threading
+import time
+
+from aiosmtpd import smtp
+from aiosmtpd.controller import Controller
+
+import account
+
+LINE_BYTES_MAX = 4 << 20
+
+
+class _Server(smtp.SMTP):
+    # RFC 5321 allows 1000; we want to see what really comes.
+    line_length_limit = LINE_BYTES_MAX
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One accepted transaction."""
+
+    at: float  # time.monotonic() when the content was complete.
+    sender: str  # "" for the null sender.
+    recipients: tuple
+    options: tuple  # Of MAIL, as they came.
+    content: bytes  # Without dot stuffing; each line ends with CRLF.
+    peer: tuple
+    tls: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class SinkOptions:
+    defer_tries: int = 2
+    late_seconds: float = 0.3
+    content_bytes_max: int = 64 << 20
+    hide: tuple = ()  # EHLO keywords that are not offered: "8BITMIME", "SMTPUTF8", "SIZE".
+    keep_content: bool = True  # False: digests only, for long runs.
+    tls: object = None  # ssl.SSLContext: STARTTLS is offered.
+
+
+class Sink:
+    """with Sink() as sink: sink.port, sink.records(), sink.account_parts()"""
+
+    def __init__(self, options=SinkOptions(), port=0):
+        self.options = options
+        self._lock = threading.Lock()
+        self._records = []
+        self._copies = []
+        self._notices = []
+        self._tries = {}
+        self._counts = {"accepted": 0, "rejected": 0, "deferred": 0}
+        self._open_dots = 0
+        self._controller = _Controller(self, port)
+
+    def __enter__(self):
+        self._controller.start()
+        return self
+
+    def __exit__(self, *_):
+        self._controller.stop()
+
+    @property
+    def port(self):
+        return self._controller.server.sockets[0].getsockname()[1]
+
+    def records(self):
+        with self._lock:
+            return list(self._records)
+
+    def counts(self):
+        """Recipients accepted, rejected and deferred so far."""
+        with self._lock:
+            return dict(self._counts)
+
+    def open_dots(self):
+        """Transactions whose final dot has come and whose answer has not gone."""
+        with self._lock:
+            return self._open_dots
+
+    def account_parts(self):
+        """(copies, notices) for account.account(): notices are the messages from the null sender."""
+        with self._lock:
+            return list(self._copies), list(self._notices)
+
+    def find(self, identity):
+        """Records whose content carries the id, or returns it."""
+        return [record for record in self.records() if account.find_id(record.content) == identity]
+
+    # What follows is called by the server.
+
+    def answer_recipient(self, sender, recipient):
+        local = recipient.rsplit("@", 1)[0].lower()
+        with self._lock:
+            if local.startswith("reject"):
+                self._counts["rejected"] += 1
+                return "550 5.1.1 no such user here"
+            if local.startswith("defer"):
+                tries = self._tries.get((sender, recipient), 0) + 1
+                self._tries[sender, recipient] = tries
+                if tries <= self.options.defer_tries:
+                    self._counts["deferred"] += 1
+                    return "451 4.7.1 not now, come again"
+            return None
+
+    def begin_dot(self):
+        with self._lock:
+            self._open_dots += 1
+
+    def end_dot(self):
+        with self._lock:
+            self._open_dots -= 1
+
+    def record(self, envelope, session):
+        content = bytes(envelope.original_content)
+        sender = "" if envelope.mail_from in (None, "<>") else envelope.mail_from
+        record = Record(at=time.monotonic(), sender=sender, recipients=tuple(envelope.rcpt_tos),
+                        options=tuple(envelope.mail_options), peer=session.peer,
+                        tls=session.ssl is not None,
+                        content=content if self.options.keep_content else b"")
+        notices = account.read_notices(content) if not sender else []
+        copies = []
+        if not notices:
+            identity = account.find_id(content)
+            digest = hashlib.sha256(account.without_trace(content)).hexdigest()
+            copies = [account.Copy(identity, recipient, record.at, digest) for recipient in record.recipients]
+        with self._lock:
+            self._records.append(record)
+            self._copies.extend(copies)
+            self._notices.extend(notices)
+            self._counts["accepted"] += len(record.recipients)
+
+
+class _Handler:
+    """aiosmtpd's hooks. Recipients that are refused never reach the envelope."""
+
+    def __init__(self, sink):
+        self._sink = sink
+
+    async def handle_EHLO(self, _server, session, _envelope, hostname, responses):
+        session.host_name = hostname
+        hidden = tuple(self._sink.options.hide)
+        return [line for line in responses if not (line[4:].split(" ")[0] in hidden)]
+
+    async def handle_RCPT(self, _server, _session, envelope, address, options):
+        refusal = self._sink.answer_recipient(envelope.mail_from, address)
+        if refusal:
+            return refusal
+        envelope.rcpt_tos.append(address)
+        envelope.rcpt_options.extend(options)
+        return "250 2.1.5 ok"
+
+    async def handle_DATA(self, _server, session, envelope):
+        # Recorded before the answer: from here on the sender may believe either.
+        self._sink.begin_dot()
+        try:
+            self._sink.record(envelope, session)
+            if any(recipient.lower().startswith("late") for recipient in envelope.rcpt_tos):
+                await asyncio.sleep(self._sink.options.late_seconds)
+        finally:
+            self._sink.end_dot()
+        return "250 2.0.0 taken"
+
+
+class _Controller(Controller):
+    def __init__(self, sink, port):
+        self._sink = sink
+        super().__init__(_Handler(sink), hostname="127.0.0.1", port=port)
+
+    def factory(self):
+        options = self._sink.options
+        server = _Server(self.handler, hostname="sink.test", data_size_limit=options.content_bytes_max,
+                         enable_SMTPUTF8="SMTPUTF8" not in options.hide, tls_context=options.tls, loop=self.loop)
+        return server
+
+    def _trigger_server(self):
+        # The base class connects to self.port, which is 0 until the kernel has chosen.
+        self.port = self.server.sockets[0].getsockname()[1]
+        super()._trigger_server()

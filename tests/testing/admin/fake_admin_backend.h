@@ -1,0 +1,71 @@
+// tests/testing/admin/fake_admin_backend.h
+// An AdminBackend over a list in memory, for tests of the admin service and of the command line. It
+// behaves as a node does: filters, pages, cursors, refusals, versions and conflicts.
+// Threads: thread-safe.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/mutex.h"
+#include "node/admin/admin_backend.h"
+#include "proto/admin.pb.h"
+
+namespace holdfast::testing {
+
+class FakeAdminBackend final : public node::AdminBackend {
+ public:
+  // What one action call touches at most; more needs the cursor.
+  static constexpr size_t kTouchedPerCallMax = 3;
+
+  struct SeenCall {
+    std::string verb;
+    std::string actor;
+    std::string reason;
+    absl::Duration time_left;
+  };
+
+  void AddMessage(const std::string& queue_id, const std::string& sender,
+                  const std::string& recipient, admin::MessageState state);
+  // Every call fails with it from now on; OK ends that.
+  void FailWith(absl::Status status);
+  std::vector<SeenCall> calls() const;
+  std::vector<std::string> queue_ids() const;
+
+  absl::Status GetStatus(const node::AdminCall& call, admin::StatusResponse* response) override;
+  absl::Status QueueSummary(const node::AdminCall& call, const admin::QueueSummaryRequest& request,
+                            admin::QueueSummaryResponse* response) override;
+  absl::Status QueueList(const node::AdminCall& call, const admin::QueueListRequest& request,
+                         admin::QueueListResponse* response) override;
+  absl::Status QueueShow(const node::AdminCall& call, const admin::QueueShowRequest& request,
+                         admin::QueueShowResponse* response) override;
+  absl::Status QueueAct(const node::AdminCall& call, node::QueueAction action,
+                        const admin::QueueActionRequest& request,
+                        admin::QueueActionResponse* response) override;
+  absl::Status PolicyCheck(const node::AdminCall& call, const admin::PolicyCheckRequest& request,
+                           admin::PolicyCheckResponse* response) override;
+  absl::Status PolicyDiff(const node::AdminCall& call, const admin::PolicyDiffRequest& request,
+                          admin::PolicyDiffResponse* response) override;
+  absl::Status PolicyApply(const node::AdminCall& call, const admin::PolicyApplyRequest& request,
+                           admin::PolicyApplyResponse* response) override;
+  absl::Status PolicyShow(const node::AdminCall& call, const admin::PolicyShowRequest& request,
+                          admin::PolicyShowResponse* response) override;
+  absl::Status PolicyHistory(const node::AdminCall& call,
+                             const admin::PolicyHistoryRequest& request,
+                             admin::PolicyHistoryResponse* response) override;
+
+ private:
+  absl::Status Note(const node::AdminCall& call, const std::string& verb,
+                    const std::string& reason = "") ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  const admin::PolicyShowResponse* FindVersion(uint64_t version) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  mutable Mutex mutex_;
+  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  std::vector<SeenCall> calls_ ABSL_GUARDED_BY(mutex_);
+  std::vector<admin::QueueShowResponse> messages_ ABSL_GUARDED_BY(mutex_);
+  // Version 1 first.
+  std::vector<admin::PolicyShowResponse> versions_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace holdfast::testing
