@@ -9,4 +9,10 @@ void NullTransport::Send(NodeId to, GroupId group, Message message) {
   HOLDFAST_CHECK(false) << "group " << group << " of one voter wants to send to node " << to;
 }
 
+void NullTransport::Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) {
+  (void)request;
+  (void)sink;
+  HOLDFAST_CHECK(false) << "a node alone wants to fetch from node " << peer;
+}
+
 }  // namespace holdfast::raft
