@@ -37,10 +37,15 @@ enum class EntryType : uint8_t {
 // A body: opaque bytes that travel with an entry. The core counts `size` against its limits and
 // never reads `bytes`, which may be absent where only the log's shape matters (a header read back
 // from the store); the transport fetches such bytes when it sends.
+//
+// Body elision: a body whose life was ended by a committed entry need not be sent any more.
+// `elided_by` is then the index of that entry, in the same group, and `bytes` is absent. Who
+// receives that must have applied that entry before anything reads the body.
 struct Payload {
   std::shared_ptr<const std::string> bytes{};
   uint32_t size = 0;
   uint32_t crc32c = 0;
+  LogIndex elided_by = 0;
 
   // Equal shape; two absent or equal contents are not compared byte by byte.
   friend bool operator==(const Payload& a, const Payload& b) {
