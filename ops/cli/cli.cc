@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ops/cli/session.h"
+#include "ops/cli/table_print.h"
 
 namespace holdfast::cli {
 namespace {
@@ -30,6 +31,25 @@ void AddGlobalOptions(CLI::App& app, GlobalOptions& options) {
       ->capture_default_str();
 }
 
+// CLI11 only says that a subcommand is missing, also when one is misspelt. Empty: none is missing.
+std::string MissingVerb(const CLI::App& app) {
+  const CLI::App* command = &app;
+  std::string path = "holdfast";
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += ' ' + command->get_name();
+  }
+  std::string verbs;
+  for (const CLI::App* verb : command->get_subcommands([](const CLI::App*) { return true; })) {
+    verbs += (verbs.empty() ? "" : ", ") + verb->get_name();
+  }
+  if (verbs.empty()) return "";
+  const std::vector<std::string> unknown = app.remaining(true);
+  const std::string problem =
+      unknown.empty() ? " wants a command" : " has no command `" + Shown(unknown.front(), 40) + "`";
+  return path + problem + "; there are " + verbs;
+}
+
 }  // namespace
 
 int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
@@ -54,6 +74,12 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));
     return session.Run();  // May find more that is wrong with the arguments.
+  } catch (const CLI::RequiredError& error) {
+    if (const std::string problem = MissingVerb(app); !problem.empty()) {
+      streams.err << problem << "\nRun with --help for more information.\n";
+      return kUsage;
+    }
+    return app.exit(error, streams.out, streams.err) == 0 ? kDone : kUsage;
   } catch (const CLI::ParseError& error) {
     return app.exit(error, streams.out, streams.err) == 0 ? kDone : kUsage;
   }

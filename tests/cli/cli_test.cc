@@ -270,6 +270,21 @@ TEST_F(CliTest, UnreachableIsThree) {
             "running?)\n");
 }
 
+TEST_F(CliTest, AMisspeltCommandIsNamedWithThoseThatExist) {
+  const Ran misspelt = Run({"policy", "chekc"});
+  EXPECT_EQ(misspelt.code, 2);
+  EXPECT_EQ(misspelt.err,
+            "holdfast policy has no command `chekc`; there are check, diff, apply, show, "
+            "history, rollback\n"
+            "Run with --help for more information.\n");
+  const std::string top = Run({"nope"}).err;
+  EXPECT_TRUE(top.starts_with("holdfast has no command `nope`; there are ")) << top;
+  const std::string nothing = Run({"queue"}).err;
+  EXPECT_TRUE(nothing.starts_with("holdfast queue wants a command; there are ")) << nothing;
+  EXPECT_EQ(Run({"queue", "hold", "--all"}).err,
+            "--reason: is required\nRun with --help for more information.\n");
+}
+
 TEST_F(CliTest, FailuresSayWhatIsKnown) {
   backend_.FailWith(MakeStatus(absl::StatusCode::kUnavailable, "no majority\x1b[2J"));
   const Ran refused = Run({"status"});
