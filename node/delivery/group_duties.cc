@@ -51,7 +51,12 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
                  }),
       notices_(parts.store, group, options.hostname, parts.next_queue_id),
       outcomes_(notices_),
-      recorder_(std::make_shared<Recorder>(group, parts.host, parts.apply, parts.policy)),
+      recorder_(std::make_shared<Recorder>(
+          group,
+          [&host = parts.host, group](raft::Proposal proposal, raft::ProposeCallback done) {
+            host.Propose(group, std::move(proposal), std::move(done));
+          },
+          parts.apply, parts.policy)),
       random_(Random::FromKernel()) {}
 
 GroupDuties::~GroupDuties() = default;

@@ -62,7 +62,7 @@ void Recorder::Send(command::Command command, std::vector<raft::Body> bodies,
       if (self->generation_ == generation) done(*self, result);
     });
   };
-  host_.Propose(group_, {*std::move(bytes), std::move(bodies)}, std::move(answer));
+  propose_({*std::move(bytes), std::move(bodies)}, std::move(answer));
 }
 
 void Recorder::Propose(command::Command command, std::vector<raft::Body> bodies) {

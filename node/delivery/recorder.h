@@ -5,7 +5,7 @@
 // that happened must not be forgotten. Intents are offered once: without one the dot is not sent.
 //
 // Threads:  owned by the apply context; proposals' answers are posted there.
-// Lifetime: shared by the callbacks that are under way; `host` outlives them.
+// Lifetime: shared by the callbacks that are under way; what `propose` needs outlives them.
 // Limits:   attempts under way bound what can gather; kOutcomesPerCommandMax, kBodiesPerCommandMax.
 #pragma once
 
@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/clock.h"
@@ -33,8 +34,11 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   // The outcome was applied, or refused by the queue's state: it is settled either way.
   using OutcomeDone = std::function<void()>;
 
-  Recorder(GroupId group, raft::GroupHost& host, Context& apply, const PolicyHolder& policy)
-      : group_(group), host_(host), apply_(apply), policy_(policy) {}
+  // Proposes to the group; GroupHost::Propose() outside tests.
+  using Proposer = std::function<void(raft::Proposal, raft::ProposeCallback)>;
+
+  Recorder(GroupId group, Proposer propose, Context& apply, const PolicyHolder& policy)
+      : group_(group), propose_(std::move(propose)), apply_(apply), policy_(policy) {}
 
   void OnLeaderChange(bool leads);
 
@@ -69,7 +73,7 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
             std::function<void(Recorder&, const raft::ProposeResult&)> done);
 
   const GroupId group_;
-  raft::GroupHost& host_;
+  const Proposer propose_;
   Context& apply_;
   const PolicyHolder& policy_;
   bool leads_ = false;
