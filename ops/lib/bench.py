@@ -1,6 +1,7 @@
 """`ops/dev bench [raft|queue|relay]`: measurements, each with what it was measured on.
 
-  raft          run the benchmark programs below //tests/bench whose names begin so
+  raft          committed entries a second of our Raft host beside Debian's etcd on the same disk, in alternating
+                runs, for 1, 4, 16 KiB and 1 MiB; one replica
   queue         what a long queue costs: memory while it grows, and the restart (--queued N)
   relay         holdfastd against a private Postfix on this machine, in alternating runs: accept rate
                 (smtp-source until its last message is acknowledged) and end-to-end rate (until the queue
@@ -21,33 +22,13 @@ import sys
 import time
 
 import bench_queue
+import bench_raft
 import cases
 import harness
 import postfix
 
 ROOT = harness.ROOT
 BAZEL = os.environ.get("HOLDFAST_BAZEL", "bazel")
-
-
-def bench_programs(prefix):
-    query = subprocess.run([BAZEL, "query", "--noshow_progress", "kind(cc_binary, //tests/bench/...)"], cwd=ROOT,
-                           capture_output=True, text=True, check=False)
-    return [label for label in query.stdout.split() if label.split(":")[-1].startswith(prefix)]
-
-
-def run_programs(prefix):
-    labels = bench_programs(prefix)
-    if not labels:
-        print(f"bench: there is no program for {prefix} below //tests/bench")
-        return 1
-    subprocess.run([BAZEL, "build", "--config=opt", *labels], cwd=ROOT, check=True)
-    for label in labels:
-        path = label.removeprefix("//").replace(":", "/")
-        print(f"== {label}", flush=True)
-        code = subprocess.run([str(ROOT / "build" / "bin" / path)], cwd="/tmp", check=False).returncode
-        if code != 0:
-            return code
-    return 0
 
 
 class SmtpSink:
@@ -177,13 +158,15 @@ def main():
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--queued", type=int, default=100_000, help="messages in the queue benchmark")
+    parser.add_argument("--seconds", type=int, default=5, help="each run of the raft benchmark")
     options = parser.parse_args()
     code = 0
-    if options.name in ("all", "raft"):
-        # Asked for by name it must exist; among all, what there is.
-        code = run_programs("raft") if options.name == "raft" or bench_programs("raft") else 0
-    subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast"], cwd=ROOT, check=False)
+    if not os.environ.get("HOLDFAST_BIN"):
+        subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast",
+                        "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"], cwd=ROOT, check=True)
     try:
+        if options.name in ("all", "raft"):
+            code = bench_raft.run(options, machine()) or code
         if options.name in ("all", "queue"):
             code = bench_queue.run(options) or code
         if options.name in ("all", "relay"):
