@@ -1,5 +1,7 @@
 #include "tests/raft/sim_checker.h"
 
+#include <algorithm>
+
 #include "raft/core/quorum.h"
 #include "tests/raft/describe.h"
 
@@ -19,11 +21,11 @@ void SimChecker::OnLeader(NodeId node, Term term, const MemoryLog& log) {
     Fail(format("two leaders in term {}: {} and {}", term, found->second.value(), node.value()));
   }
   if (!fresh) return;
-  for (const auto& [index, entry] : committed_) {
-    if (index < log.FirstIndex()) continue;
-    if (log.TermAt(index) != std::optional<Term>(entry.term)) {
-      Fail(format("leader {} of term {} lacks the committed entry {}", node.value(), term,
-                  Describe(entry)));
+  for (const auto& [index, committed] : committed_) {
+    if (index < log.FirstIndex() || committed.by_term >= term) continue;
+    if (log.TermAt(index) != std::optional<Term>(committed.entry.term)) {
+      Fail(format("leader {} of term {} lacks {}, committed by term {}", node.value(), term,
+                  Describe(committed.entry), committed.by_term));
     }
   }
 }
@@ -43,6 +45,7 @@ void SimChecker::OnCommit(const raft::CoreStatus& leader,
   const LogIndex commit = leader.hard_state.commit;
   if (commit <= checked_commit_ || !stored_.contains({commit, leader.hard_state.term})) return;
   checked_commit_ = commit;
+  commit_terms_.emplace(commit, leader.hard_state.term);
   std::map<NodeId, bool> durable;
   for (const auto& [node, disk] : disks) {
     durable[node] = disk->TermAt(commit) == std::optional<Term>(leader.hard_state.term) ||
@@ -62,12 +65,16 @@ void SimChecker::OnCommit(const raft::CoreStatus& leader,
   }
 }
 
-void SimChecker::OnApplied(NodeId node, const Entry& entry) {
-  auto [found, fresh] = committed_.try_emplace(entry.index, entry);
-  if (!fresh && found->second != entry) {
+void SimChecker::OnApplied(NodeId node, Term term, const Entry& entry) {
+  // The first leader seen with this or a higher commit index is often closer than the node's term.
+  const auto seen = commit_terms_.lower_bound(entry.index);
+  if (seen != commit_terms_.end()) term = std::min(term, seen->second);
+  auto [found, fresh] = committed_.try_emplace(entry.index, Committed{entry, term});
+  if (!fresh && found->second.entry != entry) {
     Fail(format("node {} applied {}, but {} was committed there", node.value(), Describe(entry),
-                Describe(found->second)));
+                Describe(found->second.entry)));
   }
+  if (!fresh) found->second.by_term = std::min(found->second.by_term, term);
 }
 
 void SimChecker::OnRead(LogIndex committed_when_asked, LogIndex answer) {

@@ -27,12 +27,12 @@ class SimChecker {
   void OnStored(NodeId node, raft::Term previous_term, const raft::Entry& entry);
   // A leader says that `commit` is committed; these are the disks of the whole group.
   void OnCommit(const raft::CoreStatus& leader, const std::map<NodeId, const MemoryLog*>& disks);
-  void OnApplied(NodeId node, const raft::Entry& entry);
+  // `term` is the node's own at that time: the entry was committed in it or an earlier one.
+  void OnApplied(NodeId node, raft::Term term, const raft::Entry& entry);
   void OnRead(raft::LogIndex committed_when_asked, raft::LogIndex answer);
 
   // The highest index that any node has applied.
   raft::LogIndex committed() const { return committed_.empty() ? 0 : committed_.rbegin()->first; }
-  const std::map<raft::LogIndex, raft::Entry>& committed_entries() const { return committed_; }
 
  private:
   struct Known {
@@ -44,7 +44,16 @@ class SimChecker {
   std::map<raft::Term, NodeId> leaders_;
   // By (index, term): two entries that agree in these agree in everything before them too.
   std::map<std::pair<raft::LogIndex, raft::Term>, Known> stored_;
-  std::map<raft::LogIndex, raft::Entry> committed_;
+  struct Committed {
+    raft::Entry entry;
+    // It was committed in this term or an earlier one. Leaders of later terms must have it (thesis
+    // 3.6.3). One of an earlier term need not: votes that were long under way can still make it a
+    // leader, and it will find out.
+    raft::Term by_term = 0;
+  };
+
+  std::map<raft::LogIndex, Committed> committed_;
+  std::map<raft::LogIndex, raft::Term> commit_terms_;  // Commit index of a leader: its term.
   raft::LogIndex checked_commit_ = 0;
 };
 

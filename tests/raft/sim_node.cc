@@ -108,7 +108,7 @@ void SimNode::InstallInMachine(const Snapshot& snapshot) {
 
 void SimNode::ApplyEntry(const Entry& entry) {
   ConfState conf_state = marks_.at(applied_).conf_state;
-  checker_.OnApplied(id(), entry);
+  checker_.OnApplied(id(), core_->term(), entry);
   state_hash_ = Advance(state_hash_, entry);
   applied_ = entry.index;
   if (entry.type != raft::EntryType::kNormal) conf_state = core_->ApplyConfEntry(entry);

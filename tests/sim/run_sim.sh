@@ -1,9 +1,16 @@
 #!/usr/bin/env bash
-# Fresh seeds for a share of CI's time: BINARY [ARGUMENTS]. SIM_MINUTES says how long. A seed is not a
-# test case: the whole run counts as one.
+# The seeds of SEEDS, then fresh ones for a share of CI's time: BINARY SEEDS [ARGUMENTS]. SIM_MINUTES says
+# how long. A seed is not a test case: the whole run counts as one.
 set -uo pipefail
 binary=$1
-shift
+seeds=$2
+shift 2
+for seed in $(sed 's/#.*//' "$seeds" | awk '{ print $1 }'); do
+  if ! "$binary" --seed "$seed" "$@"; then
+    echo "0 passed, 1 failed"
+    exit 1
+  fi
+done
 from=$(date +%s)
 if "$binary" --minutes "${SIM_MINUTES:-2}" --from "$from" "$@" | tee "$TEST_TMPDIR/out"; then
   echo "seeds from $from: $(tail -1 "$TEST_TMPDIR/out")"
