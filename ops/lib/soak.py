@@ -43,7 +43,7 @@ def main():
     options = parser.parse_args()
     steps = (
         ("kill -9 under load", ["ops/dev", "crash", str(options.rounds)]),
-        ("simulation", ["ops/dev", "sim", "--minutes", str(options.minutes)]),
+        ("simulation", ["ops/dev", "sim", "--minutes", str(options.minutes), "--from", str(int(time.time()))]),
         ("fuzzing", ["ops/dev", "fuzz", str(max(10, options.minutes * 6))]),
     )
     total_passed = total_failed = 0
