@@ -81,6 +81,9 @@ class TestMachine final : public StateMachine {
 class RecordingTransport final : public Transport {
  public:
   void Send(NodeId, GroupId, Message message) override { sent.push_back(std::move(message)); }
+  void Fetch(NodeId, std::string, std::shared_ptr<FetchSink> sink) override {
+    sink->OnDone(absl::UnavailableError("nobody to fetch from"));
+  }
   std::vector<Message> sent;
 };
 
