@@ -1,0 +1,36 @@
+// raft/transport/grpc_server.h
+// GrpcServer takes the streams and fetches of peers: checks who they are, decodes, and gives
+// messages to the handler. Private to raft/transport. Threads:  a thread of gRPC for each stream
+// and fetch, on which the handler is called. Lifetime: what Start() takes outlives it.
+#pragma once
+
+#include <memory>
+
+#include "raft/transport/grpc_transport.h"
+#include "raft/transport/grpc_wire.h"
+#include "raft/transport/watchdog.h"
+
+namespace holdfast::raft {
+
+class GrpcServer {
+ public:
+  static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcTransportOptions& options,
+                                                           const GrpcCredentials& credentials,
+                                                           PeerHandler& handler,
+                                                           Watchdog& watchdog);
+  ~GrpcServer();  // Stop().
+
+  // Cancels all calls and waits for their threads. Idempotent.
+  void Stop();
+  uint16_t bound_port() const;
+
+ private:
+  class Service;
+  GrpcServer();
+
+  std::unique_ptr<Service> service_;
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+}  // namespace holdfast::raft
