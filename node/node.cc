@@ -167,6 +167,8 @@ class Node::Impl {
   absl::Status StartPeople();
   std::string StatusJson();
   void OnTick();
+  // Before the ticker starts, and from it.
+  void LookAtDisk();
   void DrainAttempts();
 
   const NodeSettings settings_;
@@ -176,6 +178,7 @@ class Node::Impl {
   NodeMetrics metrics_{registry_};
   LeaderTable leaders_{kQueueGroupsDefault};
   NodeHealth health_;
+  bool disk_low_ = false;
   PolicyHolder policy_;
   Admission admission_;
   SessionLog session_log_{metrics_};
@@ -258,10 +261,20 @@ absl::Status Node::Impl::OpenStore() {
   HOLDFAST_ASSIGN_OR_RETURN(OpenedStore opened, OpenNodeStore(settings_, clock_, check_seed));
   store_ = std::move(opened.store);
   if (!opened.created) seed_status_ = check_seed();
-  if (const absl::StatusOr<uint64_t> free_bytes = store_->FreeBytes(); free_bytes.ok()) {
-    health_.SetDiskFree(*free_bytes);
-  }
+  LookAtDisk();
   return absl::OkStatus();
+}
+
+void Node::Impl::LookAtDisk() {
+  health_.disk().BeginLook();
+  const absl::StatusOr<uint64_t> free_bytes = store_->FreeBytes();
+  if (!free_bytes.ok()) return;
+  health_.disk().EndLook(*free_bytes, store_->Counters().unflushed_bytes);
+  const bool low = health_.disk().Room() < kUndeclaredBytes;
+  if (low == disk_low_) return;
+  disk_low_ = low;
+  Log(low ? LogLevel::kWarn : LogLevel::kInfo, low ? "disk_low" : "disk_ok",
+      {{"free_bytes", *free_bytes}, {"reserve_bytes", health_.disk().reserve_bytes()}});
 }
 
 absl::Status Node::Impl::StartGroups() {
@@ -275,9 +288,9 @@ absl::Status Node::Impl::StartGroups() {
         if (group == kControlGroup) return *control_;
         return *machines_.at(group.value() - 1);
       });
-  submit_ =
-      std::make_unique<SubmitPath>(SubmitPath::Parts{*host_, leaders_, policy_, clock_, metrics_},
-                                   settings_.node_id, settings_.sessions.memory_bytes_max);
+  submit_ = std::make_unique<SubmitPath>(
+      SubmitPath::Parts{*host_, leaders_, policy_, clock_, metrics_, health_}, settings_.node_id,
+      settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
   AttemptRunnerOptions runner;
@@ -328,8 +341,7 @@ void Node::Impl::OnTick() {
   const absl::Duration now = clock_.SinceBoot();
   if (now - last_disk_probe_ < kDiskProbeInterval) return;
   last_disk_probe_ = now;
-  const absl::StatusOr<uint64_t> free_bytes = store_->FreeBytes();
-  if (free_bytes.ok()) health_.SetDiskFree(*free_bytes);
+  LookAtDisk();
 }
 
 absl::Status Node::Impl::WaitForLeadership() {
@@ -375,7 +387,7 @@ absl::Status Node::Impl::StartPeople() {
       settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
       [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
-                             [this] { return static_cast<double>(health_.disk().free_bytes); });
+                             [this] { return static_cast<double>(health_.disk().free_bytes()); });
   registry_.AddGaugeFunction("holdfast_smtp_sessions", "SMTP sessions now.",
                              [this] { return static_cast<double>(listener_->sessions()); });
   registry_.AddGaugeFunction("holdfast_submission_memory_bytes", "Content held by submissions.",

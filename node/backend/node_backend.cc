@@ -134,8 +134,8 @@ absl::Status NodeBackend::GetStatus(const AdminCall& /*call*/, admin::StatusResp
   traffic.set_recipients_deferred(parts_.metrics.deferred.value());
   traffic.set_recipients_bounced(parts_.metrics.bounced.value());
   traffic.set_recipients_expired(parts_.metrics.expired.value());
-  response->mutable_storage()->set_disk_free_bytes(parts_.health.disk().free_bytes);
-  response->mutable_storage()->set_disk_reserve_bytes(parts_.health.disk().reserve_bytes);
+  response->mutable_storage()->set_disk_free_bytes(parts_.health.disk().free_bytes());
+  response->mutable_storage()->set_disk_reserve_bytes(parts_.health.disk().reserve_bytes());
   return absl::OkStatus();
 }
 

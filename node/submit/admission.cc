@@ -64,7 +64,10 @@ std::shared_ptr<const Admission::Rules> Admission::Current() const {
 smtp::MailDecision Admission::OnMail(const smtp::ClientFacts& client,
                                      const smtp::MailCommand& command) {
   smtp::MailDecision decision;
-  if (absl::Status health = health_.MayAccept(); !health.ok()) {
+  // Before any content is read. A size of 0 says nothing.
+  const uint64_t declared = command.parameters.size_bytes.value_or(0);
+  const absl::Status health = health_.MayAccept(declared > 0 ? declared : kUndeclaredBytes);
+  if (!health.ok()) {
     decision.refusal = RefusalOf(health);
     return decision;
   }

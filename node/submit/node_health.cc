@@ -2,13 +2,12 @@
 
 namespace holdfast::node {
 
-absl::Status NodeHealth::MayAccept() const {
+absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
   if (stopping_.load(std::memory_order_relaxed)) return absl::UnavailableError("shutting down");
-  const uint64_t free_bytes = disk_free_bytes_.load(std::memory_order_relaxed);
-  if (free_bytes < disk_reserve_bytes_) {
+  if (disk_.Room() < message_bytes) {
     return MakeStatus(absl::StatusCode::kResourceExhausted,
                       "insufficient storage: {} MiB free, {} MiB are kept in reserve",
-                      free_bytes >> 20, disk_reserve_bytes_ >> 20);
+                      disk_.free_bytes() >> 20, disk_.reserve_bytes() >> 20);
   }
   if (!leaders_.LeadsAny()) {
     return absl::UnavailableError("no queue group has a leader here: no majority is connected");

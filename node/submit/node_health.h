@@ -10,32 +10,30 @@
 
 #include "base/status.h"
 #include "node/leader_table.h"
+#include "node/submit/disk_budget.h"
 
 namespace holdfast::node {
 
-struct DiskFacts {
-  uint64_t free_bytes = 0;
-  uint64_t reserve_bytes = 0;
-};
+// What a message of unknown size is taken for at first. With less room none is begun.
+inline constexpr uint64_t kUndeclaredBytes = uint64_t{1} << 20;
 
 class NodeHealth {
  public:
   NodeHealth(const LeaderTable& leaders, uint64_t disk_reserve_bytes)
-      : leaders_(leaders), disk_reserve_bytes_(disk_reserve_bytes) {}
+      : leaders_(leaders), disk_(disk_reserve_bytes) {}
 
-  // Measured about once a second by the node. Starts as "plenty" so that a start isn't refused.
-  void SetDiskFree(uint64_t bytes) { disk_free_bytes_.store(bytes, std::memory_order_relaxed); }
+  // The node looks about once a second; submissions reserve what they are about to store.
+  DiskBudget& disk() { return disk_; }
+  const DiskBudget& disk() const { return disk_; }
   void SetStopping() { stopping_.store(true, std::memory_order_relaxed); }
 
   // OK; kUnavailable (451 or 421): stopping, or no group has a leader that we can use;
-  // kResourceExhausted (452): less free disk than the reserve.
-  absl::Status MayAccept() const;
-  DiskFacts disk() const { return {disk_free_bytes_.load(), disk_reserve_bytes_}; }
+  // kResourceExhausted (452): no room on the disk for a message of that size beside the reserve.
+  absl::Status MayAccept(uint64_t message_bytes = kUndeclaredBytes) const;
 
  private:
   const LeaderTable& leaders_;
-  const uint64_t disk_reserve_bytes_;
-  std::atomic<uint64_t> disk_free_bytes_{~uint64_t{0}};
+  DiskBudget disk_;
   std::atomic<bool> stopping_{false};
 };
 

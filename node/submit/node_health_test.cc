@@ -17,10 +17,16 @@ TEST(NodeHealthTest, FullDiskIsTemporaryAndRecoversByItself) {
   LeaderTable leaders(1);
   leaders.Set(GroupId{1}, true);
   NodeHealth health(leaders, 100);
-  health.SetDiskFree(99);
+  const auto look = [&health](uint64_t free_bytes) {
+    health.disk().BeginLook();
+    health.disk().EndLook(free_bytes, 0);
+  };
+  look(100 + 2 * kUndeclaredBytes - 1);
   EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kResourceExhausted);
-  health.SetDiskFree(100);
+  EXPECT_TRUE(health.MayAccept(1000).ok());  // A message of which we know that it is small.
+  look(100 + 2 * kUndeclaredBytes);
   EXPECT_TRUE(health.MayAccept().ok());
+  EXPECT_EQ(health.MayAccept(kUndeclaredBytes + 1).code(), absl::StatusCode::kResourceExhausted);
   health.SetStopping();
   EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);
 }

@@ -25,15 +25,25 @@ absl::Status NotOurs(absl::Status status) {
   return absl::InternalError("the queue id is another message's");
 }
 
+absl::Status NoRoom() {
+  return absl::ResourceExhaustedError("insufficient storage for a message of this size");
+}
+
 }  // namespace
 
 class GroupSubmission final : public smtp::Submission {
  public:
   GroupSubmission(SubmitPath& path, GroupId group, std::string queue_id,
                   std::shared_ptr<const smtp::Envelope> envelope,
-                  ByteBudget::Reservation reservation)
-      : path_(path), group_(group), queue_id_(std::move(queue_id)), envelope_(std::move(envelope)) {
+                  ByteBudget::Reservation reservation, uint64_t disk_bytes,
+                  DiskBudget::Reservation disk_reservation)
+      : path_(path),
+        group_(group),
+        queue_id_(std::move(queue_id)),
+        envelope_(std::move(envelope)),
+        disk_bytes_(disk_bytes) {
     reservations_.push_back(std::move(reservation));
+    disk_reservations_.push_back(std::move(disk_reservation));
   }
   ~GroupSubmission() override;
 
@@ -43,6 +53,7 @@ class GroupSubmission final : public smtp::Submission {
 
  private:
   absl::Status Reserve(uint64_t bytes);
+  absl::Status ReserveDisk(uint64_t bytes);
   boost::asio::awaitable<absl::Status> Propose(command::Command command,
                                                std::vector<raft::Body> bodies);
   command::Command EnqueueCommand(const smtp::FinalFacts& facts) const;
@@ -53,6 +64,9 @@ class GroupSubmission final : public smtp::Submission {
   const std::shared_ptr<const smtp::Envelope> envelope_;
   std::vector<ByteBudget::Reservation> reservations_;
   uint64_t reserved_bytes_ = kFirstReservationBytes;
+  std::vector<DiskBudget::Reservation> disk_reservations_;
+  uint64_t disk_bytes_;         // Of them.
+  uint64_t written_bytes_ = 0;  // Content so far.
   // The newest piece: it goes with the Enqueue if it is the last.
   std::shared_ptr<const std::string> held_;
   uint64_t header_bytes_ = 0;  // 0: not within the first piece.
@@ -86,6 +100,16 @@ absl::Status GroupSubmission::Reserve(uint64_t bytes) {
   return absl::OkStatus();
 }
 
+absl::Status GroupSubmission::ReserveDisk(uint64_t bytes) {
+  if (bytes <= disk_bytes_) return absl::OkStatus();
+  std::optional<DiskBudget::Reservation> more =
+      path_.parts_.health.disk().TryReserve(bytes - disk_bytes_);
+  if (!more) return NoRoom();
+  disk_reservations_.push_back(*std::move(more));
+  disk_bytes_ = bytes;
+  return absl::OkStatus();
+}
+
 boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command command,
                                                               std::vector<raft::Body> bodies) {
   command.set_policy_version(path_.parts_.policy.Current()->version());
@@ -107,6 +131,8 @@ boost::asio::awaitable<absl::Status> GroupSubmission::Write(
   const uint64_t held_bytes = held_ == nullptr ? 0 : held_->size();
   absl::Status reserved = Reserve(held_bytes + chunk->size());
   if (!reserved.ok()) co_return reserved;
+  written_bytes_ += chunk->size();
+  if (absl::Status room = ReserveDisk(written_bytes_); !room.ok()) co_return room;
   if (held_ == nullptr) {
     const size_t end = chunk->find("\r\n\r\n");
     if (end != std::string::npos) header_bytes_ = end + 4;
@@ -177,8 +203,13 @@ absl::StatusOr<std::unique_ptr<smtp::Submission>> SubmitPath::Begin(
     return absl::ResourceExhaustedError(
         "memory for messages (sessions.memory_bytes_max) is used up");
   }
-  auto submission = std::make_unique<GroupSubmission>(*this, *group, NextQueueId(),
-                                                      std::move(envelope), *std::move(reservation));
+  const uint64_t declared = envelope->declared_bytes.value_or(0);
+  const uint64_t disk_bytes = declared > 0 ? declared : kUndeclaredBytes;
+  std::optional<DiskBudget::Reservation> disk = parts_.health.disk().TryReserve(disk_bytes);
+  if (!disk) return NoRoom();
+  auto submission =
+      std::make_unique<GroupSubmission>(*this, *group, NextQueueId(), std::move(envelope),
+                                        *std::move(reservation), disk_bytes, *std::move(disk));
   return submission;
 }
 

@@ -10,7 +10,9 @@
 //
 // Threads:  Begin() from any io thread; a submission stays on its session's thread.
 // Lifetime: everything passed outlives it; submissions end before GroupHost::Stop() returns.
-// Limits:   memory_bytes_max over all submissions together (kResourceExhausted, 452).
+// Limits:   memory_bytes_max over all submissions together, and room on the disk: what SIZE= says,
+//           or kUndeclaredBytes, before the content comes, and more while it does
+//           (kResourceExhausted, 452).
 #pragma once
 
 #include <cstdint>
@@ -23,6 +25,7 @@
 #include "node/control/policy.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/submit/node_health.h"
 #include "queue/state/queue_types.h"
 #include "raft/host/group_host.h"
 #include "smtp/server/message_sink.h"
@@ -37,6 +40,7 @@ class SubmitPath final : public smtp::MessageSink {
     const PolicyHolder& policy;
     const Clock& clock;
     NodeMetrics& metrics;
+    NodeHealth& health;
   };
 
   SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max);

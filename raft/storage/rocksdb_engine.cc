@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "raft/storage/rocksdb_status.h"
+#include "raft/storage/watched_files.h"
 
 namespace holdfast::raft {
 namespace {
@@ -39,7 +40,7 @@ class ErrorListener final : public rocksdb::EventListener {
 rocksdb::DBOptions DatabaseOptions(const StoreOptions& options,
                                    const std::shared_ptr<Engine>& engine, bool create) {
   rocksdb::DBOptions out;
-  out.env = engine->env;
+  out.env = engine->watched_env.get();
   out.create_if_missing = create;
   out.create_missing_column_families = create;
   out.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
@@ -137,10 +138,13 @@ absl::Status OpenFailure(const rocksdb::Status& status, const std::string& direc
 
 void FailureLatch::Fail(const std::string& what) {
   if (failed_.exchange(true, std::memory_order_acq_rel)) return;
+  // Whichever layer saw it: this is what the system calls ENOSPC.
+  const bool full = what.find("No space left on device") != std::string::npos;
+  const std::string text = what + (full ? ": the disk is full; make room and start again" : "");
   if (fatal_) {
-    fatal_(what);
+    fatal_(text);
   } else {
-    DieOfEnvironment(what.c_str());
+    DieOfEnvironment(text.c_str());
   }
 }
 
@@ -190,6 +194,10 @@ absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, 
   engine->latch = std::make_shared<FailureLatch>(options.fatal);
   engine->env = options.env != nullptr ? options.env : rocksdb::Env::Default();
   engine->directory = options.directory;
+  engine->watched_env = WatchFiles(
+      engine->env, [latch = engine->latch, opened = engine->opened](const std::string& what) {
+        if (opened->load(std::memory_order_acquire)) latch->Fail("the store failed: " + what);
+      });
   engine->statistics = rocksdb::CreateDBStatistics();
   engine->statistics->set_stats_level(rocksdb::StatsLevel::kExceptDetailedTimers);
 
@@ -207,6 +215,7 @@ absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, 
   engine->log = handles[2];
   engine->body = handles[3];
   engine->state = handles[4];
+  engine->opened->store(true, std::memory_order_release);
   return engine;
 }
 

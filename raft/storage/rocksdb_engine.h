@@ -38,7 +38,10 @@ class FailureLatch {
 struct Engine {
   std::shared_ptr<FailureLatch> latch;
   std::shared_ptr<rocksdb::Statistics> statistics;
-  rocksdb::Env* env = nullptr;
+  rocksdb::Env* env = nullptr;  // For files of our own; the database has watched_env.
+  std::unique_ptr<rocksdb::Env> watched_env;
+  // Until then a failed write is a failed start, and no fatal one.
+  std::shared_ptr<std::atomic<bool>> opened = std::make_shared<std::atomic<bool>>(false);
   std::string directory;
   rocksdb::DB* db = nullptr;
   rocksdb::ColumnFamilyHandle* standard = nullptr;  // RocksDB insists on it; nothing is kept there.

@@ -562,6 +562,9 @@ StoreCounters RocksDbStore::Counters() const {
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);
   out.flush_bytes = statistics.getTickerCount(rocksdb::FLUSH_WRITE_BYTES);
   out.compaction_bytes_written = statistics.getTickerCount(rocksdb::COMPACT_WRITE_BYTES);
+  // False only for a property that doesn't exist.
+  (void)engine_->db->GetAggregatedIntProperty(rocksdb::DB::Properties::kCurSizeAllMemTables,
+                                              &out.unflushed_bytes);
   return out;
 }
 

@@ -102,6 +102,8 @@ struct StoreCounters {
   uint64_t wal_bytes = 0;           // By the engine, since it was opened.
   uint64_t flush_bytes = 0;
   uint64_t compaction_bytes_written = 0;
+  // In memory only, apart from the WAL: a flush will write about so much more.
+  uint64_t unflushed_bytes = 0;
 };
 
 class Store {
