@@ -27,6 +27,7 @@
 #include "node/backend/waiter.h"
 #include "node/config/config_reader.h"
 #include "node/delivery/attempt_gate.h"
+#include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
 #include "node/delivery/group_duties.h"
 #include "node/groups/control_machine.h"
@@ -185,6 +186,8 @@ class Node::Impl {
   LateSink sink_;
   // Attempts that outlive the drain give their memory back when the io contexts are destroyed.
   std::unique_ptr<AttemptGate> gate_;
+  AttemptGate suspects_gate_{1, 1};
+  std::unique_ptr<AttemptNotes> notes_;
   IoPool io_;
   std::unique_ptr<smtp::ReloadableTls> tls_;
   std::unique_ptr<smtp::Listener> listener_;
@@ -302,13 +305,27 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(runner_->Open());
   gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
                                         settings_.attempts.memory_bytes_max);
+  // Twice the attempts: those of this process, and as many suspects that wait for their turn.
+  HOLDFAST_ASSIGN_OR_RETURN(
+      notes_,
+      AttemptNotes::Open(format("{}/attempts.notes", settings_.data_dir),
+                         {.units_max = 2 * settings_.attempts.connections_max,
+                          .quarantine_after = settings_.attempts.quarantine_after_crashes}));
 
   control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
                                               [](bool) {});
   HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
-  const DutyParts parts{*host_,   *apply_context_, *store_,
-                        policy_,  clock_,          metrics_,
-                        *runner_, *gate_,          [this] { return submit_->NextQueueId(); }};
+  const DutyParts parts{*host_,
+                        *apply_context_,
+                        *store_,
+                        policy_,
+                        clock_,
+                        metrics_,
+                        *runner_,
+                        *gate_,
+                        suspects_gate_,
+                        *notes_,
+                        [this] { return submit_->NextQueueId(); }};
   DutyOptions options;
   options.hostname = settings_.hostname;
   options.node = settings_.node_id;
@@ -487,6 +504,7 @@ void Node::Impl::Stop() {
   if (apply_context_ != nullptr) apply_context_->Stop();
   listener_.reset();
   runner_.reset();
+  if (notes_ != nullptr) notes_->Close();
   if (store_ != nullptr) {
     if (absl::Status status = store_->Close(); !status.ok()) {
       Log(LogLevel::kError, "close_failed", {{"reason", Message(status)}});

@@ -45,8 +45,9 @@ std::string Text(const SessionSettings& sessions) {
 }
 
 std::string Text(const AttemptSettings& attempts) {
-  std::string text = format("{} {} {} {} ", attempts.connections_max, attempts.memory_bytes_max,
-                            attempts.source_ipv4, attempts.source_ipv6);
+  std::string text =
+      format("{} {} {} {} {} ", attempts.connections_max, attempts.quarantine_after_crashes,
+             attempts.memory_bytes_max, attempts.source_ipv4, attempts.source_ipv6);
   for (const absl::Duration duration :
        {attempts.connect_timeout, attempts.greeting_timeout, attempts.command_timeout,
         attempts.data_timeout, attempts.block_timeout, attempts.final_dot_timeout,

@@ -336,6 +336,7 @@ class NodeReader {
     scope.ReadDuration("tls_handshake_timeout", &attempts.tls_handshake_timeout);
     scope.ReadDuration("idle_connection_timeout", &attempts.idle_connection_timeout,
                        {absl::ZeroDuration(), absl::Hours(1)});
+    scope.ReadNumber("quarantine_after_crashes", &attempts.quarantine_after_crashes, 1, 100);
     for (int i = 0; i < scope.CountOf("source_addresses"); ++i) {
       const std::string text = scope.Text("source_addresses", i);
       std::string& source =

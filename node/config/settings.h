@@ -101,6 +101,7 @@ struct AttemptSettings {
   absl::Duration final_dot_timeout = absl::Minutes(10);
   absl::Duration tls_handshake_timeout = absl::Seconds(30);
   absl::Duration idle_connection_timeout = absl::Seconds(5);
+  uint32_t quarantine_after_crashes = 3;
   std::string source_ipv4;  // Empty: the kernel chooses.
   std::string source_ipv6;
 };

@@ -40,6 +40,8 @@ struct AttemptTask {
   std::vector<raft::BodyKey> bodies;
   // One snapshot serves the whole attempt.
   std::shared_ptr<const PolicySnapshot> policy;
+  // Crashes make it suspect: no other suspect is attempted beside it.
+  bool alone = false;
   // Memory that the attempt may use for content.
   ByteBudget::Reservation memory;
 };

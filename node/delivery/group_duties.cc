@@ -17,6 +17,8 @@ constexpr size_t kStalePerSweep = 1000;
 constexpr absl::Duration kSweepInterval = absl::Milliseconds(500);
 // What an attempt holds at most at a time: one body and its encoding.
 constexpr uint64_t kAttemptMemoryMax = 2 << 20;
+// In the suspects' gate all have one destination.
+constexpr char kSuspects[] = "suspects";
 
 queue::DestinationLimits LimitsOf(const PolicyHolder& policy, std::string_view destination) {
   const std::shared_ptr<const PolicySnapshot> current = policy.Current();
@@ -73,8 +75,11 @@ absl::StatusOr<queue::MessageView> GroupDuties::Show(const queue::QueueId& id) c
 void GroupDuties::OnLeaderChange(bool leads) {
   leads_ = leads;
   recorder_->OnLeaderChange(leads);
-  settling_.clear();
+  for (const auto& [attempt, key] : std::exchange(settling_, {})) parts_.notes.Interrupt(key);
   if (!leads) {
+    for (const auto& [attempt_id, key] : std::exchange(quarantined_, {})) {
+      EndGrant(key, attempt_id, queue::AttemptEnded::Kind::kGone, "");
+    }
     scheduler_.OnFollower();
     return;
   }
@@ -86,6 +91,10 @@ void GroupDuties::OnLeaderChange(bool leads) {
 }
 
 void GroupDuties::OnEvents(const std::vector<queue::Event>& events) {
+  for (const queue::Event& event : events) {
+    const auto* released = std::get_if<queue::MessageReleased>(&event);
+    if (released != nullptr) parts_.notes.Forget(released->message.queue_id);
+  }
   if (!leads_) return;
   recorder_->OnEvents(events);
   scheduler_.OnEvents(events, parts_.clock.Now());
@@ -104,6 +113,7 @@ void GroupDuties::Tick() {
   if (parts_.clock.Now() >= next_sweep_) {
     next_sweep_ = parts_.clock.Now() + kSweepInterval;
     SettleInDoubt();
+    FollowQuarantine();
   }
   const uint64_t version = parts_.policy.Current()->version();
   if (std::exchange(policy_version_, version) != version) scheduler_.RefreshLimits();
@@ -121,6 +131,11 @@ void GroupDuties::RunScheduler() {
 void GroupDuties::EndGrant(const queue::UnitKey& key, uint64_t attempt_id,
                            queue::AttemptEnded::Kind kind, std::string text) {
   under_way_.erase(attempt_id);
+  if (kind == queue::AttemptEnded::Kind::kNotSent) {
+    parts_.notes.Interrupt(key);
+  } else {
+    parts_.notes.End(key);
+  }
   scheduler_.OnAttemptEnded({key, attempt_id, kind, std::move(text)}, parts_.clock.Now());
 }
 
@@ -136,20 +151,77 @@ void GroupDuties::StartAttempt(const queue::Grant& grant) {
     EndGrant(grant.key, grant.attempt_id, queue::AttemptEnded::Kind::kGone, "");
     return;
   }
+  const Suspicion suspicion = parts_.notes.Of(grant.key);
+  if (suspicion == Suspicion::kQuarantine) {
+    quarantined_.emplace(grant.attempt_id, grant.key);
+    Quarantine(grant.key, *view);
+    return;
+  }
   under_way_.emplace(grant.attempt_id, grant.key);
   parts_.metrics.attempts_running.Add(1);
   const uint64_t memory =
       std::min<uint64_t>(view->row.envelope().content_bytes(), kAttemptMemoryMax);
+  task->alone = suspicion == Suspicion::kAttemptAlone;
+  if (!task->alone) {
+    EnterGate(task, grant, memory);
+    return;
+  }
+  parts_.suspects_gate.Enter(kSuspects, 1, 0, [this, task, grant, memory](ByteBudget::Reservation) {
+    EnterGate(task, grant, memory);
+  });
+}
+
+void GroupDuties::EnterGate(const std::shared_ptr<AttemptTask>& task, const queue::Grant& grant,
+                            uint64_t memory_bytes) {
   const std::string failed_already = grant.failed_already;
-  parts_.gate.Enter(grant.destination, grant.limits.concurrency_max, memory,
-                    [this, task, failed_already](ByteBudget::Reservation reservation) {
+  const queue::UnitKey key = grant.key;
+  parts_.gate.Enter(grant.destination, grant.limits.concurrency_max, memory_bytes,
+                    [this, task, key, failed_already](ByteBudget::Reservation reservation) {
                       task->memory = std::move(reservation);
+                      parts_.notes.Begin(key);
                       if (failed_already.empty()) {
                         Launch(task);
                       } else {
                         FailWithoutAttempt(task, failed_already);
                       }
                     });
+}
+
+void GroupDuties::ProposeHold(const queue::QueueId& message, std::string actor,
+                              std::string reason) {
+  command::Command hold;
+  hold.mutable_hold()->add_queue_ids(message.ToString());
+  hold.mutable_hold()->set_reason(std::move(reason));
+  hold.mutable_hold()->set_actor(std::move(actor));
+  hold.mutable_hold()->set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  recorder_->Propose(std::move(hold), {});
+}
+
+void GroupDuties::Quarantine(const queue::UnitKey& key, const queue::MessageView& view) {
+  if (view.row.held()) return;
+  const uint32_t crashes = parts_.notes.CrashesOf(key);
+  Log(LogLevel::kError, "quarantined",
+      {{"group", group_.value()},
+       {"queue_id", key.queue_id.text()},
+       {"crashes", crashes},
+       {"advice", "held; see `holdfast queue show`, and release it when the cause is mended"}});
+  ProposeHold(key.queue_id, "quarantine",
+              format("node {} crashed {} times in a row while it attempted this message",
+                     options_.node.value(), crashes));
+}
+
+void GroupDuties::FollowQuarantine() {
+  for (auto one = quarantined_.begin(); one != quarantined_.end();) {
+    const auto [attempt_id, key] = *one;
+    const absl::StatusOr<queue::MessageView> view = Show(key.queue_id);
+    if (view.ok() && !view->row.held()) {
+      Quarantine(key, *view);
+      ++one;
+      continue;
+    }
+    one = quarantined_.erase(one);
+    EndGrant(key, attempt_id, queue::AttemptEnded::Kind::kGone, "");
+  }
 }
 
 std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
@@ -213,6 +285,7 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   parts_.metrics.attempts_running.Add(-1);
   task->memory.Release();
   parts_.gate.Leave(task->destination);
+  if (task->alone) parts_.suspects_gate.Leave(kSuspects);
   const std::optional<queue::QueueId> id = queue::QueueId::Parse(task->queue_id);
   HOLDFAST_CHECK(id.has_value());
   const queue::UnitKey key{*id, task->unit};
@@ -259,31 +332,38 @@ void GroupDuties::SettleInDoubt() {
     if (ours && under_way_.contains(unit.attempt.attempt_id)) continue;
     if (settling_.contains(unit.attempt)) continue;
     if (std::max(unit.since, leading_since_) + policy->settings().in_doubt_wait > now) continue;
-    const absl::StatusOr<queue::MessageView> view = Show(unit.key.queue_id);
-    if (!view.ok()) continue;
-    Log(LogLevel::kWarn, "in_doubt",
-        {{"group", group_.value()},
-         {"queue_id", unit.key.queue_id.text()},
-         {"destination", unit.destination},
-         {"attempt_node", unit.attempt.node_id}});
-    if (policy->settings().in_doubt_policy == InDoubtPolicy::kHold) {
-      command::Command hold;
-      hold.mutable_hold()->add_queue_ids(unit.key.queue_id.ToString());
-      hold.mutable_hold()->set_reason("the outcome of an attempt is not known");
-      hold.mutable_hold()->set_actor("policy");
-      hold.mutable_hold()->set_stamped_us(absl::ToUnixMicros(now));
-      // First the hold, and the outcome when a later sweep finds it held: the other way round a
-      // hold that gets lost would let the unit be sent again.
-      if (!view->row.held()) {
-        recorder_->Propose(std::move(hold), {});
-        continue;
-      }
-    }
-    settling_.insert(unit.attempt);
-    const queue::AttemptKey attempt = unit.attempt;
-    recorder_->Outcome(outcomes_.MakeUnknown(*view, unit, *policy, now),
-                       [this, attempt] { settling_.erase(attempt); });
+    SettleOne(unit, *policy, now);
   }
+}
+
+void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy,
+                            absl::Time now) {
+  const absl::StatusOr<queue::MessageView> view = Show(unit.key.queue_id);
+  if (!view.ok()) return;
+  // What follows reads the message to make notices of it.
+  if (parts_.notes.Of(unit.key) == Suspicion::kQuarantine) {
+    Quarantine(unit.key, *view);
+    return;
+  }
+  Log(LogLevel::kWarn, "in_doubt",
+      {{"group", group_.value()},
+       {"queue_id", unit.key.queue_id.text()},
+       {"destination", unit.destination},
+       {"attempt_node", unit.attempt.node_id}});
+  // First the hold, and the outcome when a later sweep finds it held: the other way round a hold
+  // that gets lost would let the unit be sent again.
+  if (policy.settings().in_doubt_policy == InDoubtPolicy::kHold && !view->row.held()) {
+    ProposeHold(unit.key.queue_id, "policy", "the outcome of an attempt is not known");
+    return;
+  }
+  settling_.emplace(unit.attempt, unit.key);
+  const queue::AttemptKey attempt = unit.attempt;
+  parts_.notes.Begin(unit.key);
+  recorder_->Outcome(outcomes_.MakeUnknown(*view, unit, policy, now),
+                     [this, attempt, key = unit.key] {
+                       settling_.erase(attempt);
+                       parts_.notes.End(key);
+                     });
 }
 
 void GroupDuties::AbandonStale() {

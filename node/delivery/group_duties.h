@@ -1,7 +1,8 @@
 // node/delivery/group_duties.h
 // GroupDuties is what the leader of a queue group does for its mail: lets the scheduler grant,
 // starts attempts, records intents and outcomes, waits for what is in doubt and then settles it by
-// policy, and abandons submissions that a former life of the leader left half way.
+// policy, abandons submissions that a former life of the leader left half way, and holds messages
+// that seem to crash the node (AttemptNotes).
 //
 // Threads:  owned by the apply context, but for RecordIntent() and what attempts report, which post
 //           there.
@@ -14,7 +15,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -23,6 +23,7 @@
 #include "base/random.h"
 #include "node/control/policy.h"
 #include "node/delivery/attempt_gate.h"
+#include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
 #include "node/delivery/notice_writer.h"
 #include "node/delivery/outcome_writer.h"
@@ -43,6 +44,9 @@ struct DutyParts {
   NodeMetrics& metrics;
   AttemptRunner& runner;
   AttemptGate& gate;
+  // Lets one suspect at a time through.
+  AttemptGate& suspects_gate;
+  AttemptNotes& notes;
   std::function<std::string()> next_queue_id;
 };
 
@@ -81,12 +85,19 @@ class GroupDuties {
   void StartAttempt(const queue::Grant& grant);
   // nullptr: nothing to attempt; the grant has been ended.
   std::shared_ptr<AttemptTask> MakeTask(const queue::Grant& grant, const queue::MessageView& view);
+  void EnterGate(const std::shared_ptr<AttemptTask>& task, const queue::Grant& grant,
+                 uint64_t memory_bytes);
   void Launch(std::shared_ptr<AttemptTask> task);
   void FailWithoutAttempt(const std::shared_ptr<AttemptTask>& task, const std::string& why);
   void OnAttemptDone(const std::shared_ptr<AttemptTask>& task, const AttemptReport& report);
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
   void SettleInDoubt();
+  void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy, absl::Time now);
+  // Ends the grants of messages whose quarantine was applied, and asks again for the others.
+  void FollowQuarantine();
+  void ProposeHold(const queue::QueueId& message, std::string actor, std::string reason);
+  void Quarantine(const queue::UnitKey& key, const queue::MessageView& view);
   void AbandonStale();
   queue::AttemptKey KeyOf(uint64_t attempt_id) const;
   absl::StatusOr<queue::MessageView> Show(const queue::QueueId& id) const;
@@ -105,8 +116,10 @@ class GroupDuties {
   uint64_t policy_version_ = 0;
   // Attempts of this life, from grant to recorded outcome, by attempt id.
   std::map<uint64_t, queue::UnitKey> under_way_;
+  // Granted, and to be held instead of attempted, by attempt id.
+  std::map<uint64_t, queue::UnitKey> quarantined_;
   // Unknown outcomes on their way into the log.
-  std::set<queue::AttemptKey> settling_;
+  std::map<queue::AttemptKey, queue::UnitKey> settling_;
   absl::Time leading_since_;
   absl::Time next_sweep_;
 };

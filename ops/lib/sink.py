@@ -4,6 +4,7 @@ What it does with a recipient follows from the local part, so that a test or a d
 
   reject...   550 5.1.1 at RCPT
   defer...    451 4.7.1 at RCPT, the first `defer_tries` times for each recipient and id, then accepted
+  crash...    calls `on_crash` and accepts
   late...     as others, but the answer to the final dot waits for `late_seconds`
   others      250
 
@@ -49,6 +50,7 @@ class SinkOptions:
     content_bytes_max: int = 64 << 20
     hide: tuple = ()  # EHLO keywords that are not offered: "8BITMIME", "SMTPUTF8", "SIZE".
     keep_content: bool = True  # False: digests only, for long runs.
+    on_crash: object = None  # Called without arguments at RCPT, for a test to end the sender.
     tls: object = None  # ssl.SSLContext: STARTTLS is offered.
 
 
@@ -114,7 +116,9 @@ class Sink:
                 if tries <= self.options.defer_tries:
                     self._counts["deferred"] += 1
                     return "451 4.7.1 not now, come again"
-            return None
+        if local.startswith("crash") and self.options.on_crash:
+            self.options.on_crash()
+        return None
 
     def begin_dot(self):
         with self._lock:
