@@ -163,6 +163,8 @@ class Node::Impl {
  private:
   absl::Status OpenStore();
   absl::Status StartGroups();
+  // One for each queue group, and its state machine.
+  void MakeDuties();
   absl::Status WaitForLeadership();
   absl::Status SeedPolicy();
   absl::Status StartPeople();
@@ -280,41 +282,7 @@ void Node::Impl::LookAtDisk() {
       {{"free_bytes", *free_bytes}, {"reserve_bytes", health_.disk().reserve_bytes()}});
 }
 
-absl::Status Node::Impl::StartGroups() {
-  raft_context_ = std::make_unique<ThreadContext>("hf-raft", kContextTasksMax);
-  storage_context_ = std::make_unique<ThreadContext>("hf-storage", kContextTasksMax);
-  apply_context_ = std::make_unique<ThreadContext>("hf-apply", kContextTasksMax);
-  host_ = std::make_unique<raft::GroupHost>(
-      HostOptionsOf(settings_),
-      raft::GroupHostContexts{*raft_context_, *storage_context_, *apply_context_}, *store_,
-      transport_, clock_, [this](GroupId group) -> raft::StateMachine& {
-        if (group == kControlGroup) return *control_;
-        return *machines_.at(group.value() - 1);
-      });
-  submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{*host_, leaders_, policy_, clock_, metrics_, health_}, settings_.node_id,
-      settings_.sessions.memory_bytes_max);
-  sink_.Set(submit_.get());
-
-  AttemptRunnerOptions runner;
-  runner.hostname = settings_.hostname;
-  runner.attempts = settings_.attempts;
-  runner.resolver = settings_.resolver;
-  runner.own_addresses = OwnAddresses(settings_.listeners);
-  runner_ = std::make_unique<AttemptRunner>(runner, io_, *store_, intents_, clock_);
-  HOLDFAST_RETURN_IF_ERROR(runner_->Open());
-  gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
-                                        settings_.attempts.memory_bytes_max);
-  // Twice the attempts: those of this process, and as many suspects that wait for their turn.
-  HOLDFAST_ASSIGN_OR_RETURN(
-      notes_,
-      AttemptNotes::Open(format("{}/attempts.notes", settings_.data_dir),
-                         {.units_max = 2 * settings_.attempts.connections_max,
-                          .quarantine_after = settings_.attempts.quarantine_after_crashes}));
-
-  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
-                                              [](bool) {});
-  HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
+void Node::Impl::MakeDuties() {
   const DutyParts parts{*host_,
                         *apply_context_,
                         *store_,
@@ -339,6 +307,47 @@ absl::Status Node::Impl::StartGroups() {
     machines_.push_back(
         std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
   }
+}
+
+absl::Status Node::Impl::StartGroups() {
+  raft_context_ = std::make_unique<ThreadContext>("hf-raft", kContextTasksMax);
+  storage_context_ = std::make_unique<ThreadContext>("hf-storage", kContextTasksMax);
+  apply_context_ = std::make_unique<ThreadContext>("hf-apply", kContextTasksMax);
+  host_ = std::make_unique<raft::GroupHost>(
+      HostOptionsOf(settings_),
+      raft::GroupHostContexts{*raft_context_, *storage_context_, *apply_context_}, *store_,
+      transport_, clock_, [this](GroupId group) -> raft::StateMachine& {
+        if (group == kControlGroup) return *control_;
+        return *machines_.at(group.value() - 1);
+      });
+  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+    host_->Propose(group, std::move(proposal), std::move(done));
+  };
+  submit_ = std::make_unique<SubmitPath>(
+      SubmitPath::Parts{propose, leaders_, policy_, clock_, metrics_, health_}, settings_.node_id,
+      settings_.sessions.memory_bytes_max);
+  sink_.Set(submit_.get());
+
+  AttemptRunnerOptions runner;
+  runner.hostname = settings_.hostname;
+  runner.attempts = settings_.attempts;
+  runner.resolver = settings_.resolver;
+  runner.own_addresses = OwnAddresses(settings_.listeners);
+  runner_ = std::make_unique<AttemptRunner>(runner, io_, *store_, intents_, clock_);
+  HOLDFAST_RETURN_IF_ERROR(runner_->Open());
+  gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
+                                        settings_.attempts.memory_bytes_max);
+  // Twice the attempts: those of this process, and as many suspects that wait for their turn.
+  HOLDFAST_ASSIGN_OR_RETURN(
+      notes_,
+      AttemptNotes::Open(format("{}/attempts.notes", settings_.data_dir),
+                         {.units_max = 2 * settings_.attempts.connections_max,
+                          .quarantine_after = settings_.attempts.quarantine_after_crashes}));
+
+  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
+                                              [](bool) {});
+  HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
+  MakeDuties();
   intents_.Set(&duties_);
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());

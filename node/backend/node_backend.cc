@@ -285,6 +285,7 @@ std::string NodeBackend::ActionCommand(QueueAction action, const Found& message,
           if (recipient.end() != queue::rows::RecipientRow::OPEN) continue;
           NoticeFact fact;
           fact.recipient = recipient.recipient();
+          bounce.add_recipients(recipient.recipient());
           fact.enhanced = "5.7.1";
           fact.text = format("Returned by the postmaster: {}", reason);
           facts.push_back(std::move(fact));

@@ -100,9 +100,21 @@ AttemptConversation::AttemptConversation(AttemptRunner& runner, AttemptPlace pla
   report_.outcomes.resize(task_->recipients.size());
 }
 
-void AttemptConversation::AbortBeforeDot() {
+bool AttemptConversation::AbortBeforeDot() {
   aborted_ = true;
-  if (connection_ != nullptr) connection_->AbortBeforeDot();
+  if (connection_ == nullptr) return !report_.intent_made;
+  connection_->AbortBeforeDot();
+  return false;
+}
+
+AttemptReport AttemptConversation::NotSent() const {
+  AttemptReport report;
+  report.started = report_.started;
+  report.ended = runner_.clock_.Now();
+  report.outcomes.resize(task_->recipients.size());
+  report.not_sent = true;
+  report.not_sent_reason = "attempts are being stopped";
+  return report;
 }
 
 std::vector<size_t> AttemptConversation::Undecided() const {

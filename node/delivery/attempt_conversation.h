@@ -30,8 +30,10 @@ class AttemptConversation final : public smtp::Fence {
 
   // The whole attempt. Never fails: the report says what happened.
   boost::asio::awaitable<AttemptReport> Run();
-  // Ends it if the final dot has not gone out.
-  void AbortBeforeDot();
+  // Ends it if the final dot has not gone out. True: it has no connection yet and will never send,
+  // but looking for one may take long; what it will report is NotSent().
+  bool AbortBeforeDot();
+  AttemptReport NotSent() const;
 
   boost::asio::awaitable<absl::Status> BeforeFinalDot() override;
 

@@ -4,7 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <exception>
 #include <functional>
-#include <set>
+#include <map>
 #include <utility>
 
 #include "base/check.h"
@@ -21,8 +21,8 @@ struct AttemptRunner::Lane {
   std::unique_ptr<smtp::ConnectionPool> pool;
   std::shared_ptr<const smtp::TlsContext> tls_opportunistic;
   std::shared_ptr<const smtp::TlsContext> tls_verify;
-  // Touched on the lane's thread only.
-  std::set<AttemptConversation*> under_way;
+  // With whom to tell; nullptr: told already. Touched on the lane's thread only.
+  std::map<AttemptConversation*, std::function<void(AttemptReport)>> under_way;
 };
 
 AttemptRunner::AttemptRunner(const AttemptRunnerOptions& options, IoPool& io,
@@ -83,13 +83,14 @@ void AttemptRunner::Start(std::shared_ptr<AttemptTask> task, Done done) {
     AttemptPlace place{lane.executor, *lane.resolver, *lane.pool, lane.tls_opportunistic,
                        lane.tls_verify};
     auto one = std::make_shared<AttemptConversation>(*this, std::move(place), task);
-    lane.under_way.insert(one.get());
-    if (draining_.load()) one->AbortBeforeDot();
-    auto finish = [this, &lane, one, task, done](std::exception_ptr error, AttemptReport report) {
+    lane.under_way.emplace(one.get(),
+                           [task, done](AttemptReport report) { done(task, std::move(report)); });
+    if (draining_.load()) (void)one->AbortBeforeDot();
+    auto finish = [this, &lane, one](std::exception_ptr error, AttemptReport report) {
       HOLDFAST_CHECK(error == nullptr) << "an attempt threw an exception";
-      lane.under_way.erase(one.get());
+      const auto tell = lane.under_way.extract(one.get());
       running_.fetch_sub(1, std::memory_order_relaxed);
-      done(task, std::move(report));
+      if (tell.mapped()) tell.mapped()(std::move(report));
     };
     boost::asio::co_spawn(lane.executor, RunConversation(one), std::move(finish));
   });
@@ -99,7 +100,11 @@ void AttemptRunner::Drain() {
   draining_.store(true);
   for (auto& lane : lanes_) {
     boost::asio::post(lane->executor, [&lane = *lane] {
-      for (AttemptConversation* one : lane.under_way) one->AbortBeforeDot();
+      for (auto& [one, tell] : lane.under_way) {
+        if (!one->AbortBeforeDot() || !tell) continue;
+        // It may wait long for a host that does not answer; a stop must not.
+        std::exchange(tell, nullptr)(one->NotSent());
+      }
       lane.pool->Clear();
     });
   }

@@ -56,8 +56,8 @@ class AttemptRunner {
 
   void Start(std::shared_ptr<AttemptTask> task, Done done);
 
-  // Attempts that have not reached their dot end as not sent; those past it go on. `done` of each
-  // is still called.
+  // Attempts that have not reached their dot end as not sent, those that look for a connection at
+  // once; those past it go on. `done` of each is still called, once.
   void Drain();
   uint32_t running() const { return running_.load(std::memory_order_relaxed); }
 

@@ -85,7 +85,7 @@ GroupSubmission::~GroupSubmission() {
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   if (!bytes.ok()) return;
   // Should it get lost, the group's leader abandons what stays behind (stale submissions).
-  path_.parts_.host.Propose(group_, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+  path_.parts_.propose(group_, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
 }
 
 absl::Status GroupSubmission::Reserve(uint64_t bytes) {
@@ -117,10 +117,10 @@ boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command c
   if (!bytes.ok()) co_return bytes.status();
   auto proposal =
       std::make_shared<raft::Proposal>(raft::Proposal{*std::move(bytes), std::move(bodies)});
-  raft::GroupHost* const host = &path_.parts_.host;
+  const SubmitPath::Proposer* const propose = &path_.parts_.propose;
   const GroupId group = group_;
-  auto start = [host, group, proposal](auto done) {
-    host->Propose(group, std::move(*proposal), std::move(done));
+  auto start = [propose, group, proposal](auto done) {
+    (*propose)(group, std::move(*proposal), std::move(done));
   };
   raft::ProposeResult result = co_await AwaitCallback<raft::ProposeResult>(start);
   co_return result.status;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -34,8 +35,11 @@ namespace holdfast::node {
 
 class SubmitPath final : public smtp::MessageSink {
  public:
+  // GroupHost::Propose() outside tests.
+  using Proposer = std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)>;
+
   struct Parts {
-    raft::GroupHost& host;
+    Proposer propose;
     LeaderTable& leaders;
     const PolicyHolder& policy;
     const Clock& clock;

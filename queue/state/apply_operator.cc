@@ -1,5 +1,6 @@
 // What operators and delay do to messages: Hold, Release, Remove, Retry, Reroute, Bounce, Warn.
 #include <algorithm>
+#include <set>
 
 #include "base/text.h"
 #include "queue/state/apply_step.h"
@@ -169,10 +170,17 @@ absl::Status ApplyStep::Bounce(const command::Bounce& bounce) {
   audit.set_actor(BoundedText(bounce.actor(), kAuditTextBytesMax));
   audit.set_reason(BoundedText(bounce.reason(), kAuditTextBytesMax));
   audit.set_stamped_us(bounce.stamped_us());
+  std::set<uint32_t> open;
   for (const OpenUnit& unit : LoadOpenUnits(*id)) {
     // It may be delivered at this moment; a bounce would then be a lie.
     if (unit.row.has_intent()) return absl::FailedPreconditionError("an attempt is under way");
     AddRecipients(*message, unit.row, &audit);
+    for (const rows::RecipientRow& recipient : unit.row.recipients()) {
+      if (recipient.end() == rows::RecipientRow::OPEN) open.insert(recipient.recipient());
+    }
+  }
+  if (open != std::set<uint32_t>(bounce.recipients().begin(), bounce.recipients().end())) {
+    return absl::FailedPreconditionError("other recipients are open by now; look and repeat");
   }
   HOLDFAST_RETURN_IF_ERROR(CheckNotices(bounce.notices()));
   EndAllUnits(*id, *message, rows::RecipientRow::BOUNCED, audit.reason(), bounce.stamped_us());

@@ -260,10 +260,30 @@ TEST(QueueStateTest, WhatAnAttemptMayStillDeliverIsNotBounced) {
   queue.Intent({});
   command::Command bounce;
   bounce.mutable_bounce()->set_queue_id(TestId(1).ToString());
+  bounce.mutable_bounce()->add_recipients(0);
   EXPECT_EQ(queue.Apply(bounce).verdict.code(), absl::StatusCode::kFailedPrecondition);
   queue.Outcome({.next = 9, .results = {command::RESULT_DEFERRED}});
   EXPECT_TRUE(queue.Apply(bounce).verdict.ok());
   EXPECT_EQ(LiveRows(queue.tables()), 0u);
+}
+
+// The notice was written when both were open; one was delivered before the command was applied.
+TEST(QueueStateTest, ABounceThatNamesADeliveredRecipientIsRefused) {
+  TestQueue queue;
+  queue.Enqueue({.to = {"a@one.test", "b@two.test"}});
+  command::Command bounce;
+  bounce.mutable_bounce()->set_queue_id(TestId(1).ToString());
+  bounce.mutable_bounce()->add_recipients(0);
+  bounce.mutable_bounce()->add_recipients(1);
+  queue.Intent({});
+  queue.Outcome({.results = {command::RESULT_DELIVERED}});
+  EXPECT_EQ(queue.Apply(bounce).verdict.code(), absl::StatusCode::kFailedPrecondition);
+  bounce.mutable_bounce()->clear_recipients();
+  bounce.mutable_bounce()->add_recipients(1);
+  const ApplyResult result = queue.Apply(bounce);
+  EXPECT_TRUE(result.verdict.ok()) << result.verdict;
+  ASSERT_EQ(EventsOf<RecipientFinal>(result).size(), 1u);
+  EXPECT_EQ(EventsOf<RecipientFinal>(result)[0].address, "b@two.test");
 }
 
 TEST(QueueStateTest, NonsenseIsRefusedAndChangesNothing) {

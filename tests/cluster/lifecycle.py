@@ -65,6 +65,17 @@ def stop_waits_for_an_attempt_past_the_dot():
         expect_equal(len(copies_of(sink, "late")), 1, "copies")
 
 
+def stop_does_not_wait_for_a_silent_host():
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # Connects, and never greets.
+        routes = {"*": f"[127.0.0.1]:{silent.getsockname()[1]}"}
+        with harness.Node(harness.NodeOptions(routes=routes)) as node:
+            node.start()
+            send(node, "user@one.test", "unheard")
+            wait_until(lambda: "holdfast_attempts_running 1" in node.http("/metrics")[1], 20, "an attempt")
+            expect_equal(node.terminate(), 0, "exit code")
+            expect("drain_deadline" not in node.log_text(), f"it waited:\n{node.log_tail(5)}")
+
+
 def stop_keeps_what_is_deferred():
     with harness.node_with_sink(sink_module.SinkOptions(defer_tries=2), retry_waits=("2s",)) as (node, sink):
         send(node, "defer@one.test", "kept")
@@ -195,6 +206,7 @@ def use_port_of_another(node):
 CASES = (
     ("SIGTERM lets a running transaction finish", stop_finishes_the_running_transaction),
     ("SIGTERM waits for an attempt past its dot", stop_waits_for_an_attempt_past_the_dot),
+    ("SIGTERM does not wait for a host that is silent", stop_does_not_wait_for_a_silent_host),
     ("a clean restart keeps what is deferred", stop_keeps_what_is_deferred),
     ("a second process on the same data is refused", second_process_on_the_same_data_is_refused),
     ("an unknown field in the node file", refused_start, append_node('hostnam: "x.test"\n'),

@@ -191,6 +191,10 @@ class Script {
       fill(command.mutable_bounce());
       command.mutable_bounce()->set_actor(line.Text("by"));
       command.mutable_bounce()->set_reason(line.Text("reason"));
+      // Recipients that the notice is about, from the first; open=0+2 for others.
+      for (const std::string& index : Split(line.Text("open", "0"), '+')) {
+        command.mutable_bounce()->add_recipients(static_cast<uint32_t>(std::stoul(index)));
+      }
     }
     return Applied(command, static_cast<uint32_t>(notices.size()));
   }

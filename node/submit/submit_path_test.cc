@@ -1,0 +1,174 @@
+#include "node/submit/submit_path.h"
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/check.h"
+#include "proto/command.pb.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+namespace {
+
+namespace asio = boost::asio;
+
+// Answers each proposal at once with the next verdict (OK when none is left), and keeps it.
+class SubmitPathTest : public testing::Test {
+ protected:
+  SubmitPathTest()
+      : health_(leaders_, 0),
+        path_({[this](GroupId, raft::Proposal proposal, raft::ProposeCallback done) {
+                 Propose(std::move(proposal), done);
+               },
+               leaders_, policy_, clock_, metrics_, health_},
+              NodeId{1}, 16 << 20) {
+    leaders_.Set(GroupId{2}, true);
+    health_.disk().BeginLook();
+    health_.disk().EndLook(uint64_t{1} << 30, 0);
+  }
+
+  void Propose(raft::Proposal proposal, const raft::ProposeCallback& done) {
+    const auto command = queue::DecodeCommand(proposal.command);
+    HOLDFAST_CHECK(command.ok()) << command.status();
+    commands_.push_back(*command);
+    bodies_.push_back(proposal.bodies.size());
+    raft::ProposeResult result;
+    if (!verdicts_.empty()) {
+      result.status = verdicts_.front();
+      verdicts_.erase(verdicts_.begin());
+    }
+    done(result);
+  }
+
+  std::unique_ptr<smtp::Submission> Begin() {
+    auto envelope = std::make_shared<smtp::Envelope>();
+    envelope->reverse_path = "a@back.test";
+    smtp::EnvelopeRecipient recipient;
+    recipient.mailbox = "b@one.test";
+    recipient.local_part = "b";
+    recipient.domain = recipient.destination = "one.test";
+    envelope->recipients.push_back(recipient);
+    auto submission = path_.Begin(envelope);
+    HOLDFAST_CHECK(submission.ok()) << submission.status();
+    return *std::move(submission);
+  }
+
+  template <typename T>
+  T Run(asio::awaitable<T> awaitable) {
+    std::optional<T> result;
+    asio::co_spawn(io_, std::move(awaitable), [&result](std::exception_ptr error, T value) {
+      HOLDFAST_CHECK(error == nullptr);
+      result = std::move(value);
+    });
+    io_.restart();
+    io_.run();
+    HOLDFAST_CHECK(result.has_value());
+    return *std::move(result);
+  }
+
+  static std::shared_ptr<const std::string> Text(const std::string& text) {
+    return std::make_shared<const std::string>(text);
+  }
+
+  asio::io_context io_;
+  MetricRegistry registry_;
+  NodeMetrics metrics_{registry_};
+  LeaderTable leaders_{3};
+  PolicyHolder policy_;
+  SystemClock clock_;
+  NodeHealth health_;
+  std::vector<absl::Status> verdicts_;
+  std::vector<command::Command> commands_;
+  std::vector<size_t> bodies_;
+  SubmitPath path_;
+};
+
+TEST_F(SubmitPathTest, AMessageInOnePieceIsOneCommand) {
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("Subject: x\r\n\r\nbody\r\n"))).ok());
+  const auto id = Run(submission->Commit({}));
+  ASSERT_TRUE(id.ok()) << id.status();
+  EXPECT_EQ(*id, submission->queue_id());
+  ASSERT_EQ(commands_.size(), 1u);
+  EXPECT_EQ(commands_[0].enqueue().queue_id(), *id);
+  EXPECT_EQ(commands_[0].enqueue().chunk_count(), 0u);
+  EXPECT_EQ(bodies_[0], 1u);
+}
+
+TEST_F(SubmitPathTest, PiecesGoAsChunksBeforeTheEnqueue) {
+  auto submission = Begin();
+  for (const char* piece : {"one", "two", "three"}) {
+    ASSERT_TRUE(Run(submission->Write(Text(piece))).ok());
+  }
+  ASSERT_TRUE(Run(submission->Commit({})).ok());
+  submission.reset();
+  ASSERT_EQ(commands_.size(), 3u);  // And no Abandon after the Enqueue.
+  EXPECT_EQ(commands_[0].chunk().ordinal(), 0u);
+  EXPECT_EQ(commands_[1].chunk().ordinal(), 1u);
+  EXPECT_EQ(commands_[2].enqueue().chunk_count(), 2u);
+  EXPECT_EQ(commands_[2].enqueue().body_count(), 1u);
+}
+
+// The id belongs to another message (a clock set back): what came was not stored, and "exists
+// already" must not be taken for "stored already" and answered 250.
+TEST_F(SubmitPathTest, AnotherMessagesIdIsNoSuccess) {
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("x"))).ok());
+  verdicts_ = {absl::AlreadyExistsError("known")};
+  EXPECT_EQ(Run(submission->Commit({})).status().code(), absl::StatusCode::kInternal);
+}
+
+TEST_F(SubmitPathTest, AnUnknownOutcomeIsNeitherRepeatedNorAbandoned) {
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("one"))).ok());
+  ASSERT_TRUE(Run(submission->Write(Text("two"))).ok());
+  verdicts_ = {absl::DeadlineExceededError("unknown")};
+  EXPECT_EQ(Run(submission->Commit({})).status().code(), absl::StatusCode::kDeadlineExceeded);
+  submission.reset();
+  EXPECT_EQ(commands_.size(), 2u);
+}
+
+TEST_F(SubmitPathTest, WhatEndsHalfWayIsAbandoned) {
+  auto submission = Begin();
+  const std::string id = submission->queue_id();
+  ASSERT_TRUE(Run(submission->Write(Text("one"))).ok());
+  ASSERT_TRUE(Run(submission->Write(Text("two"))).ok());
+  submission.reset();
+  ASSERT_EQ(commands_.size(), 2u);
+  EXPECT_EQ(commands_[1].abandon().queue_id(), id);
+}
+
+TEST_F(SubmitPathTest, ARefusedEnqueueFreesItsChunks) {
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("one"))).ok());
+  ASSERT_TRUE(Run(submission->Write(Text("two"))).ok());
+  verdicts_ = {absl::FailedPreconditionError("not the leader")};
+  EXPECT_FALSE(Run(submission->Commit({})).ok());
+  submission.reset();
+  ASSERT_EQ(commands_.size(), 3u);
+  EXPECT_TRUE(commands_[2].has_abandon());
+}
+
+TEST_F(SubmitPathTest, WithoutRoomOnTheDiskNothingBegins) {
+  health_.disk().BeginLook();
+  health_.disk().EndLook(1000, 0);
+  const auto submission = path_.Begin(std::make_shared<smtp::Envelope>());
+  EXPECT_EQ(submission.status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST_F(SubmitPathTest, WithoutALeaderNothingBegins) {
+  leaders_.Set(GroupId{2}, false);
+  const auto submission = path_.Begin(std::make_shared<smtp::Envelope>());
+  EXPECT_EQ(submission.status().code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace holdfast::node
