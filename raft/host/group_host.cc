@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "base/byte_budget.h"
@@ -24,12 +25,12 @@ absl::Status Stopping() {
 
 }  // namespace
 
-std::vector<GroupSeed> SeedsOfFirstNode(NodeId self, uint32_t queue_groups) {
+std::vector<GroupSeed> SeedsOfCluster(const std::vector<NodeId>& voters, uint32_t queue_groups) {
   std::vector<GroupSeed> seeds;
   for (uint32_t group = 0; group <= queue_groups; ++group) {
     GroupSeed seed;
     seed.group = GroupId(group);
-    seed.conf_state.voters = {self};
+    seed.conf_state.voters = voters;
     seeds.push_back(std::move(seed));
   }
   return seeds;
@@ -50,7 +51,9 @@ class GroupHost::Impl final : public ReplicaEffects,
 
   void Propose(GroupId group, Proposal proposal, ProposeCallback done);
   void Tick();
+  void Read(GroupId group, ReadCallback done);
   void Receive(GroupId group, Message message);
+  absl::Status FillBodies(GroupId group, Message& message) const;
   // Runs `act` for the group's replica in the raft context.
   void WithReplica(GroupId group, std::function<void(Replica&)> act);
   void WithReplicas(std::function<void(Replica&)> act);
@@ -70,7 +73,9 @@ class GroupHost::Impl final : public ReplicaEffects,
   // What outsiders left for the raft context.
   struct Inbox {
     std::map<GroupId, std::vector<Offer>> offers;
+    std::map<GroupId, std::vector<ReadCallback>> reads;
     std::vector<std::pair<GroupId, Message>> messages;
+    uint64_t message_bytes = 0;
     std::vector<Refusal> refusals;
   };
 
@@ -309,13 +314,21 @@ void GroupHost::Impl::ReadInbox() {
   for (Refusal& refusal : inbox.refusals) {
     refusal.done(ProposeResult{std::move(refusal.status), 0, 0});
   }
+  std::set<GroupId> heard;
   for (auto& [group, message] : inbox.messages) {
     Replica* replica = Find(group);
-    if (replica != nullptr) replica->Receive(std::move(message));
+    if (replica == nullptr) continue;
+    replica->Receive(std::move(message));
+    heard.insert(group);
   }
-  const absl::Duration deadline = clock_.SinceBoot() + options_.commit_timeout;
+  const absl::Duration now = clock_.SinceBoot();
+  const absl::Duration deadline = now + options_.commit_timeout;
   for (auto& [group, offers] : inbox.offers) Find(group)->Propose(std::move(offers), deadline);
-  for (auto& [group, offers] : inbox.offers) Publish(*Find(group));
+  for (auto& [group, reads] : inbox.reads) {
+    for (ReadCallback& done : reads) Find(group)->Read(std::move(done), now);
+  }
+  for (const auto& [group, offers] : inbox.offers) Publish(*Find(group));
+  for (const GroupId group : heard) Publish(*Find(group));
 }
 
 void GroupHost::Impl::Tick() {
@@ -337,10 +350,59 @@ void GroupHost::Impl::TickReplicas() {
 }
 
 void GroupHost::Impl::Receive(GroupId group, Message message) {
+  const uint64_t bytes = EncodedBytes(message.entries);
   MutexLock lock(inbox_mutex_);
   if (refusing_ || !started_ || inbox_.messages.size() >= options_.inbox_messages_max) return;
+  // A lone message goes in whatever its size; the transport bounds that.
+  if (inbox_.message_bytes > 0 && inbox_.message_bytes + bytes > options_.inbox_bytes_max) return;
+  inbox_.message_bytes += bytes;
   inbox_.messages.emplace_back(group, std::move(message));
   Wake();
+}
+
+void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
+  absl::Status refusal = Stopping();
+  {
+    MutexLock lock(inbox_mutex_);
+    if (!refusing_ && started_) {
+      if (Find(group) != nullptr) {
+        inbox_.reads[group].push_back(std::move(done));
+        Wake();
+        return;
+      }
+      refusal = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
+    }
+  }
+  done(refusal);
+}
+
+// Body elision: a body that is gone here was ended by an entry at or below what is applied here
+// now, for rows and bodies change in one batch; so the applied index, read after the body was
+// missed, says from where on nobody needs it. Two cases must not be taken for that: an entry above
+// the applied index (its body went because another leader's entry replaced it), and a body that was
+// never here because it came elided itself, while its end is not applied yet.
+absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const {
+  for (Entry& entry : message.entries) {
+    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
+      Payload& body = entry.bodies[ordinal];
+      if (body.bytes != nullptr || body.elided_by != 0) continue;
+      absl::StatusOr<Body> bytes =
+          store_.ReadBody(BodyKey{group, entry.index, entry.term, ordinal});
+      if (bytes.ok()) {
+        body.bytes = *std::move(bytes);
+        continue;
+      }
+      if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
+      HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, store_.LoadGroup(group));
+      if (record.applied < entry.index || record.applied < record.elided_through) {
+        return MakeStatus(absl::StatusCode::kUnavailable,
+                          "group {}: a body of entry {} is not here and not known to have ended",
+                          group.value(), entry.index);
+      }
+      body.elided_by = record.applied;
+    }
+  }
+  return absl::OkStatus();
 }
 
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
@@ -445,8 +507,14 @@ void GroupHost::Receive(GroupId group, Message message) {
   impl_->Receive(group, std::move(message));
 }
 
-void GroupHost::PeerUnreachable(GroupId group, NodeId peer) {
-  impl_->WithReplica(group, [peer](Replica& replica) { replica.PeerUnreachable(peer); });
+void GroupHost::Read(GroupId group, ReadCallback done) { impl_->Read(group, std::move(done)); }
+
+void GroupHost::PeerUnreachable(NodeId peer) {
+  impl_->WithReplicas([peer](Replica& replica) { replica.PeerUnreachable(peer); });
+}
+
+absl::Status GroupHost::FillBodies(GroupId group, Message& message) const {
+  return impl_->FillBodies(group, message);
 }
 
 void GroupHost::TransferLeadership(GroupId group, NodeId target) {

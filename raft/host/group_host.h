@@ -24,6 +24,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -77,8 +78,13 @@ struct GroupHostOptions {
   // Commands of the newest entries held in memory per group, so that apply reads no disk.
   uint64_t log_cache_bytes_max = uint64_t{4} << 20;
 
-  // Peer messages waiting for the raft context; more are dropped, which Raft mends.
+  // Peer messages waiting for the raft context, and the bytes of their entries; more are dropped,
+  // which Raft mends.
   uint64_t inbox_messages_max = 16'384;
+  uint64_t inbox_bytes_max = uint64_t{128} << 20;
+
+  // Reads waiting for an answer, per group; kResourceExhausted beyond.
+  uint64_t reads_max = 10'000;
 
   // How long Stop() waits for work that doesn't end.
   absl::Duration stop_timeout = absl::Seconds(10);
@@ -117,9 +123,21 @@ struct ProposeResult {
   Term term{};
 };
 
-// The replicas of a new cluster of one node: the control group and queue groups 1 to
-// `queue_groups`, each with `self` as its only voter. For CreateStore().
-std::vector<GroupSeed> SeedsOfFirstNode(NodeId self, uint32_t queue_groups);
+// A point at which reading the state machine's rows sees every answer given before the read was
+// asked for, by any leader (thesis 6.4). `asked_at` is older than the moment at which a majority
+// confirmed that this node led: until asked_at plus the least election timeout no other leader can
+// have been elected, unless this one handed leadership over itself.
+struct ReadPoint {
+  LogIndex index{};
+  absl::Duration asked_at;  // Clock::SinceBoot().
+};
+// kFailedPrecondition: not the leader, or not any more. kDeadlineExceeded: no majority answered in
+// commit_timeout. kResourceExhausted, kUnavailable: as for proposals.
+using ReadCallback = std::function<void(const absl::StatusOr<ReadPoint>&)>;
+
+// The replicas of a new cluster: the control group and queue groups 1 to `queue_groups`, each with
+// all of `voters`. For CreateStore().
+std::vector<GroupSeed> SeedsOfCluster(const std::vector<NodeId>& voters, uint32_t queue_groups);
 
 // Called once, on the apply context (verdicts) or the raft context (everything else), or inside
 // Propose() itself once Stop() began. Must be quick and must not call Start() or Stop(): post
@@ -133,6 +151,19 @@ struct GroupStatus {
   // This node leads, and its state machine has been told so.
   bool leading = false;
   NodeId leader;  // 0: unknown.
+  // This node leads and is handing over, or asked another to take over a moment ago: no read point
+  // of it may be relied on.
+  bool handing_over = false;
+  // Voters of the newest configuration applied here.
+  std::vector<NodeId> voters;
+  // Of a leader: how far each other member's log is known to match, and whether it was heard from
+  // within an election timeout.
+  struct Member {
+    LogIndex match{};
+    bool active = false;
+    bool learner = false;
+  };
+  std::map<NodeId, Member> members;
   Term term{};
   LogIndex commit{};
   LogIndex applied{};
@@ -172,9 +203,16 @@ class GroupHost {
   // `options.tick` has passed. Called by Ticker, or by a test.
   void Tick();
 
-  // A peer's message arrived. Unknown groups are dropped and counted.
+  // Answers when a majority has confirmed that this node leads and everything up to the point is
+  // applied here. Called like a ProposeCallback, once.
+  void Read(GroupId group, ReadCallback done);
+
+  // A peer's message arrived; bodies have their bytes or are elided. Unknown groups are dropped.
   void Receive(GroupId group, Message message);
-  void PeerUnreachable(GroupId group, NodeId peer);
+  // Messages to `peer` were lost, of whatever group.
+  void PeerUnreachable(NodeId peer);
+  // PeerHandler::FillBodies() for the transport: any thread, reads the store.
+  absl::Status FillBodies(GroupId group, Message& message) const;
 
   // Hands leadership to `target`, if this node leads; see GroupStatus for the outcome.
   void TransferLeadership(GroupId group, NodeId target);

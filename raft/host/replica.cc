@@ -51,9 +51,15 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       log_(std::move(log)),
       core_(CoreOptions(options, seed, log_->opened()), *log_),
       undecided_bytes_(options.group_undecided_bytes_max),
+      voters_(log_->opened().conf_state.voters),
       single_voter_(OnlyVoter(log_->opened().conf_state, options.self)),
       applied_(log_->opened().applied),
-      applied_term_(log_->TermAt(applied_).value_or(0)) {}
+      applied_term_(log_->TermAt(applied_).value_or(0)),
+      reads_(options.reads_max) {
+  const GroupRecord& opened = log_->opened();
+  const bool newborn = opened.hard_state.empty() && opened.last == 0;
+  if (!single_voter_ && !newborn) votes_withheld_ticks_ = options.election_ticks;
+}
 
 void Replica::Start() {
   // With nobody to compete against there is nothing to wait for.
@@ -78,7 +84,12 @@ void Replica::Propose(std::vector<Offer> offers, absl::Duration deadline) {
 }
 
 void Replica::Tick(absl::Duration now) {
+  if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
+  if (handed_over_ticks_ > 0) --handed_over_ticks_;
   core_.Tick();
+  reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
+                                "group {}: no majority confirmed in time that this node leads",
+                                group_.value()));
   undecided_.Expire(now, [&](Undecided<Answer>::Pending& pending) {
     ProposeCallback done = std::move(pending.answer.done);
     pending.answer.done = nullptr;
@@ -92,7 +103,14 @@ void Replica::Tick(absl::Duration now) {
   PayDebts();
 }
 
+bool Replica::Withheld(const Message& message) const {
+  if (votes_withheld_ticks_ == 0) return false;
+  if (message.type != MessageType::kVote && message.type != MessageType::kPreVote) return false;
+  return message.context != kTransferContext;
+}
+
 void Replica::Receive(Message message) {
+  if (Withheld(message)) return;
   (void)core_.Step(std::move(message));  // The core counts what it drops.
   PayDebts();
 }
@@ -108,10 +126,29 @@ absl::Status Replica::TransferLeadership(NodeId target) {
   return status;
 }
 
+void Replica::Read(ReadCallback done, absl::Duration now) {
+  if (core_.role() != Role::kLeader) {
+    done(MakeStatus(absl::StatusCode::kFailedPrecondition, "group {}: not the leader",
+                    group_.value()));
+    return;
+  }
+  std::optional<std::string> mark = reads_.Ask(std::move(done), now, now + options_.commit_timeout);
+  if (!mark) return;
+  if (absl::Status asked = core_.ReadIndex(*mark); !asked.ok()) reads_.Fail(*mark, asked);
+  PayDebts();
+}
+
+void Replica::Send(Message message) {
+  // The node asked needs no lease to run out, and its election may take as long as any.
+  if (message.type == MessageType::kTimeoutNow) handed_over_ticks_ = 2 * options_.election_ticks;
+  effects_.Send(group_, std::move(message));
+}
+
 void Replica::PayDebts() {
   while (core_.HasReady()) {
     Ready ready = core_.TakeReady();
-    for (Message& message : ready.send_now) effects_.Send(group_, std::move(message));
+    for (Message& message : ready.send_now) Send(std::move(message));
+    for (const ReadState& read : ready.read_states) reads_.Confirm(read.context, read.index);
     if (ready.append) StartWrite(*std::move(ready.append));
     if (!ready.apply) continue;
     for (Entry& entry : ready.apply->entries) {
@@ -121,6 +158,7 @@ void Replica::PayDebts() {
   }
   FollowLeadership();
   StartApply();
+  reads_.Answer(applied_);
 }
 
 void Replica::StartWrite(AppendTask task) {
@@ -137,10 +175,10 @@ void Replica::StartWrite(AppendTask task) {
 
 void Replica::Stored(StorageTask task) {
   --writes_out_;
-  log_->Stored(std::move(task.write.entries), /*keep_bodies=*/!single_voter_);
-  for (Message& message : core_.AppendDone(std::move(task.responses))) {
-    effects_.Send(group_, std::move(message));
-  }
+  // A leader's followers will want the bytes soon; a follower's log is seldom asked for.
+  log_->Stored(std::move(task.write.entries),
+               /*keep_bodies=*/!single_voter_ && core_.role() == Role::kLeader);
+  for (Message& message : core_.AppendDone(std::move(task.responses))) Send(std::move(message));
   PayDebts();
 }
 
@@ -152,6 +190,11 @@ void Replica::FollowLeadership() {
   if (announced_term_ != 0 && (!leads || term != announced_term_)) {
     effects_.TellLeader(group_, false, announced_term_);
     announced_term_ = 0;
+  }
+  if (!leads || term != reads_term_) {
+    reads_.FailAll(MakeStatus(absl::StatusCode::kFailedPrecondition,
+                              "group {}: leadership was lost", group_.value()));
+    reads_term_ = term;
   }
   if (leads && announced_term_ == 0 && applied_term_ == term) {
     announced_term_ = term;
@@ -185,6 +228,7 @@ void Replica::StartApply() {
     }
     job->conf_state = core_.ApplyConfChange(*change);
     single_voter_ = OnlyVoter(*job->conf_state, options_.self);
+    voters_ = job->conf_state->voters;
   }
   applying_ = true;
   effects_.Apply(group_, std::move(job));
@@ -260,6 +304,16 @@ void Replica::AnswerAll(const absl::Status& status) {
   for (Undecided<Answer>::Pending& pending : undecided_.TakeAll()) {
     AnswerOnce(pending.answer, status, 0, pending.term);
   }
+  reads_.FailAll(status);
+}
+
+void Replica::FillMembers(GroupStatus& status) const {
+  const CoreStatus core = core_.Status();
+  status.handing_over |= core.transferring_to != kNoNode;
+  for (const auto& [node, progress] : core.progress) {
+    status.members[node] = {progress.match, progress.recent_active || node == core.id,
+                            progress.learner};
+  }
 }
 
 GroupStatus Replica::Status() const {
@@ -269,6 +323,9 @@ GroupStatus Replica::Status() const {
   status.leading = announced_term_ != 0;
   status.leader = core_.leader();
   status.term = core_.term();
+  status.handing_over = handed_over_ticks_ > 0;
+  status.voters = voters_;
+  if (status.role == Role::kLeader) FillMembers(status);
   status.commit = core_.commit();
   status.applied = applied_;
   status.first = log_->FirstIndex();

@@ -21,6 +21,7 @@
 #include "raft/core/raft_core.h"
 #include "raft/host/group_host.h"
 #include "raft/host/group_log.h"
+#include "raft/host/pending_reads.h"
 #include "raft/host/undecided.h"
 #include "raft/storage/group_commit.h"
 
@@ -79,6 +80,9 @@ class Replica {
   absl::Status TransferLeadership(NodeId target);
   void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
 
+  // GroupHost::Read().
+  void Read(ReadCallback done, absl::Duration now);
+
   // A write of this group is as durable as it asked to be.
   void Stored(StorageTask task);
   // On the apply context: false when the store failed, and the job must not be given back.
@@ -103,7 +107,11 @@ class Replica {
   };
 
   void PayDebts();  // What the core's Readys owe.
+  void Send(Message message);
+  // True for a request for a vote that must not be heard yet; see votes_withheld_ticks_.
+  bool Withheld(const Message& message) const;
   void StartWrite(AppendTask task);
+  void FillMembers(GroupStatus& status) const;
   void FollowLeadership();
   void StartApply();
   void TruncateLog();
@@ -121,10 +129,19 @@ class Replica {
   std::deque<ToApply> to_apply_;
   bool applying_ = false;
   uint64_t writes_out_ = 0;
+  std::vector<NodeId> voters_;
   bool single_voter_ = false;
   LogIndex applied_ = 0;
   Term applied_term_ = 0;
   Term announced_term_ = 0;  // Of the leadership that the machine knows of; 0: none.
+  PendingReads reads_;
+  Term reads_term_ = 0;  // Of the leadership that they rest on.
+  // A process that died may have told a leader, a moment before, that it would not vote for others
+  // (a read point rests on that). So it hears no request for its vote for one election timeout
+  // after its start, unless the leader itself asked for the election.
+  int votes_withheld_ticks_ = 0;
+  // Counts down after a TimeoutNow left: the node asked may be elected at any moment.
+  int handed_over_ticks_ = 0;
 };
 
 // Calls `answer.done` with the result, once, and gives its memory back.

@@ -75,6 +75,7 @@ class RocksDbStore final : public Store {
   absl::Status DropTail(const GroupRecord& record, LogIndex from, rocksdb::WriteBatch& batch);
   absl::Status DropFront(GroupRecord& record, LogIndex before, rocksdb::WriteBatch& batch);
   void PutEntry(const GroupRecord& record, const Entry& entry, rocksdb::WriteBatch& batch);
+  void RaiseElided(GroupRecord& record, LogIndex to, rocksdb::WriteBatch& batch);
   absl::Status WriteWitnessNow();
 
   const StoreOptions options_;
@@ -169,6 +170,11 @@ absl::StatusOr<GroupRecord> RocksDbStore::ReadReplica(GroupId group) const {
   record.truncated_term = mark.term;
   HOLDFAST_ASSIGN_OR_RETURN(std::string applied, ReadMeta(MetaKind::kApplied, group));
   HOLDFAST_ASSIGN_OR_RETURN(record.applied, DecodeNumber(applied));
+  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> elided,
+                            engine_->Get(engine_->meta, MetaKey(MetaKind::kElided, group)));
+  if (elided) {
+    HOLDFAST_ASSIGN_OR_RETURN(record.elided_through, DecodeNumber(*elided));
+  }
   HOLDFAST_ASSIGN_OR_RETURN(record.last, LastIndex(record));
   // The commit index needs no sync of its own and may be older than the rows; what was applied was
   // committed.
@@ -344,11 +350,16 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
     HOLDFAST_CHECK(first > record->applied) << "entry " << first << " is applied";
     if (first <= record->last) HOLDFAST_RETURN_IF_ERROR(DropTail(*record, first, batch));
     LogIndex next = first;
+    LogIndex elided_through = record->elided_through;
     for (const Entry& entry : write.entries) {
       HOLDFAST_CHECK(entry.index == next++) << "gap before entry " << entry.index;
       PutEntry(*record, entry, batch);
+      for (const Payload& body : entry.bodies) {
+        elided_through = std::max(elided_through, body.elided_by);
+      }
     }
     record->last = next - 1;
+    RaiseElided(*record, elided_through, batch);
   }
   if (write.hard_state) {
     record->hard_state = *write.hard_state;
@@ -364,9 +375,18 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
   GroupRecord& kept = replicas_.at(write.group);
   kept.hard_state = record->hard_state;
   kept.last = record->last;
+  kept.elided_through = record->elided_through;
   kept.truncated = record->truncated;
   kept.truncated_term = record->truncated_term;
   return absl::OkStatus();
+}
+
+void RocksDbStore::RaiseElided(GroupRecord& record, LogIndex to, rocksdb::WriteBatch& batch) {
+  if (to <= record.elided_through) return;
+  record.elided_through = to;
+  rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kElided, record.group)),
+                                  ToSlice(EncodeNumber(to)));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
 }
 
 void RocksDbStore::PutEntry(const GroupRecord& record, const Entry& entry,
@@ -378,17 +398,18 @@ void RocksDbStore::PutEntry(const GroupRecord& record, const Entry& entry,
   header.command = entry.command;
   uint32_t ordinal = 0;
   for (const Payload& body : entry.bodies) {
+    header.bodies.push_back(BodySum{body.size, body.crc32c});
+    const BodyKey place{record.group, entry.index, entry.term, ordinal++};
+    if (body.elided_by != 0) continue;
     HOLDFAST_CHECK(body.bytes != nullptr && body.bytes->size() == body.size)
-        << "entry " << entry.index << " without the bytes of body " << ordinal;
-    const std::string key =
-        BodyDiskKey(record.incarnation, BodyKey{record.group, entry.index, entry.term, ordinal++});
+        << "entry " << entry.index << " without the bytes of body " << place.ordinal;
+    const std::string key = BodyDiskKey(record.incarnation, place);
     const std::string frame = EncodeBodyFrame(key, body.crc32c);
     const rocksdb::Slice key_slice = ToSlice(key);
     const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body.bytes)};
     rocksdb::Status put =
         batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
     HOLDFAST_CHECK(put.ok()) << put.ToString();
-    header.bodies.push_back(BodySum{body.size, body.crc32c});
     body_bytes_ += body.size;
   }
   rocksdb::Status put = batch.Put(engine_->log, ToSlice(LogKey(record.group, entry.index)),
@@ -519,12 +540,16 @@ absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const 
                              ToSlice(EncodeConfState(*mark.conf_state)));
     HOLDFAST_CHECK(put.ok()) << put.ToString();
   }
-  HOLDFAST_RETURN_IF_ERROR(engine_->Write(*ours.changes().GetWriteBatch(), "writing rows"));
-  MutexLock lock(mutex_);
-  GroupRecord& kept = replicas_.at(group);
-  kept.applied = mark.index;
-  if (mark.conf_state) kept.conf_state = *mark.conf_state;
-  return absl::OkStatus();
+  {
+    // Before the write: whoever misses a body that this batch deletes, and then asks how far the
+    // group is applied, must not be told an older index (LoadGroup). A write that fails ends it
+    // all.
+    MutexLock lock(mutex_);
+    GroupRecord& kept = replicas_.at(group);
+    kept.applied = mark.index;
+    if (mark.conf_state) kept.conf_state = *mark.conf_state;
+  }
+  return engine_->Write(*ours.changes().GetWriteBatch(), "writing rows");
 }
 
 absl::Status RocksDbStore::WriteWitnessNow() {

@@ -74,6 +74,9 @@ struct GroupRecord {
   LogIndex truncated{};
   Term truncated_term{};
   LogIndex last{};  // truncated when the log is empty.
+  // Body elision: the highest Payload::elided_by that a Write() carried. A body that should be here
+  // and is not may be one that came elided, until everything up to this index is applied.
+  LogIndex elided_through{};
 };
 
 // A part of Write(): what one group wants durable.
@@ -81,7 +84,8 @@ struct LogWrite {
   GroupId group;
   std::optional<HardState> hard_state;
   // Replaces everything from entries.front().index on, together with the bodies there. Must begin
-  // at most one behind the last entry (CHECK), and carry the bytes of all bodies.
+  // at most one behind the last entry (CHECK), and carry the bytes of all bodies that are not
+  // elided (Payload::elided_by).
   std::vector<Entry> entries;
   // Forgets headers up to `first - 1`, which must be applied (CHECK).
   std::optional<LogIndex> truncate_before;

@@ -31,6 +31,7 @@ enum class MetaKind : char {
   kConfState = 'C',
   kTruncated = 'T',  // Index and term of the last header that is gone.
   kApplied = 'A',
+  kElided = 'E',  // GroupRecord::elided_through; absent: 0.
 };
 
 std::string MetaKey(MetaKind kind);

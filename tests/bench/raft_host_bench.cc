@@ -176,7 +176,7 @@ Measured RunCase(const Case& c, const std::string& folder, absl::Duration durati
   StoreOptions store_options;
   store_options.directory = folder;
   auto store =
-      CreateStore(store_options, {NewClusterId(), kSelf}, SeedsOfFirstNode(kSelf, c.groups));
+      CreateStore(store_options, {NewClusterId(), kSelf}, SeedsOfCluster({kSelf}, c.groups));
   HOLDFAST_CHECK(store.ok()) << store.status().ToString();
   SystemClock clock;
   NullTransport transport;

@@ -137,7 +137,7 @@ class Answers {
 };
 
 std::vector<GroupSeed> Seeds(const std::vector<NodeId>& voters, uint32_t queue_groups) {
-  std::vector<GroupSeed> seeds = SeedsOfFirstNode(kSelf, queue_groups);
+  std::vector<GroupSeed> seeds = SeedsOfCluster({kSelf}, queue_groups);
   for (GroupSeed& seed : seeds) seed.conf_state.voters = voters;
   return seeds;
 }

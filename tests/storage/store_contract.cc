@@ -115,6 +115,29 @@ TEST_P(StoreContractTest, OpeningNothingIsRefusedAndSoIsCreatingTwice) {
             absl::StatusCode::kAlreadyExists);
 }
 
+TEST_P(StoreContractTest, AnElidedBodyIsNotStoredAndItsMarkNeverFalls) {
+  CreateStore();
+  LogWrite write = Append(kGroup, 1, 1, {{"here"}, {"gone", "here too"}});
+  write.entries[1].bodies[0].bytes = nullptr;
+  write.entries[1].bodies[0].elided_by = 9;
+  Write(write);
+  write = Append(kGroup, 3, 1, {{"gone"}});
+  write.entries[0].bodies[0].bytes = nullptr;
+  write.entries[0].bodies[0].elided_by = 7;
+  Write(write);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(RecordOf(kGroup).elided_through, 9u);
+    EXPECT_EQ(RecordOf(kOtherGroup).elided_through, 0u);
+    EXPECT_EQ(ReadBody(kGroup, 1, 1, 0), "here");
+    EXPECT_EQ(ReadBody(kGroup, 2, 1, 0), "NOT_FOUND");
+    EXPECT_EQ(ReadBody(kGroup, 2, 1, 1), "here too");
+    auto entries = store_->ReadEntries(kGroup, 2, 3, ~uint64_t{0});
+    ASSERT_TRUE(entries.ok()) << entries.status();
+    EXPECT_EQ((*entries)[0].bodies[0], MakePayload("gone"));
+    Reopen(/*cut_power=*/true);
+  }
+}
+
 TEST_P(StoreContractTest, SyncedEntriesBodiesAndHardStateSurviveAPowerCut) {
   CreateStore();
   const std::string big(100'000, 'b');

@@ -1,0 +1,199 @@
+#include "tests/raft_host/host_cluster.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <sstream>
+
+#include "base/check.h"
+
+namespace holdfast::raft {
+
+absl::Status RowMachine::Apply(const CommittedEntry& entry, StateBatch& batch) {
+  const std::string command(entry.command);
+  if (command.rfind("end ", 0) == 0) {
+    std::istringstream words(command.substr(4));
+    BodyKey key{group_, 0, 0, 0};
+    words >> key.index >> key.term;
+    batch.DeleteBody(key);
+  }
+  auto known = batch.Get("command " + command);
+  HOLDFAST_CHECK(known.ok()) << known.status();
+  if (known->has_value()) return absl::AlreadyExistsError("known");
+  batch.Put("command " + command, std::to_string(entry.index));
+  return absl::OkStatus();
+}
+
+// What a node sends, until Deliver() takes it.
+class HostCluster::Wire final : public Transport {
+ public:
+  struct Sent {
+    NodeId to;
+    GroupId group;
+    Message message;
+  };
+  void Send(NodeId to, GroupId group, Message message) override {
+    sent.push_back({to, group, std::move(message)});
+  }
+  void Fetch(NodeId, std::string, std::shared_ptr<FetchSink> sink) override {
+    sink->OnDone(absl::UnavailableError("this network carries no fetches"));
+  }
+  std::deque<Sent> sent;
+};
+
+HostCluster::HostCluster(uint64_t nodes, GroupHostOptions options) : options_(options) {
+  for (uint64_t node = 1; node <= nodes; ++node) {
+    nodes_[NodeId(node)] = std::make_unique<NodeParts>();
+  }
+  for (auto& [node, parts] : nodes_) Open(node, /*create=*/true);
+}
+
+HostCluster::~HostCluster() = default;
+
+std::vector<NodeId> HostCluster::nodes() const {
+  std::vector<NodeId> all;
+  for (const auto& [node, parts] : nodes_) all.push_back(node);
+  return all;
+}
+
+void HostCluster::Open(NodeId node, bool create) {
+  NodeParts& parts = *nodes_.at(node);
+  auto store = create ? parts.world.Create({"0123456789abcdef0123456789abcdef", node},
+                                           SeedsOfCluster(nodes(), 1))
+                      : parts.world.Open();
+  HOLDFAST_CHECK(store.ok()) << store.status();
+  parts.store = *std::move(store);
+  parts.machines.clear();
+  for (GroupId group : {kControl, kGroup}) {
+    parts.machines[group] = std::make_unique<RowMachine>(group);
+  }
+  parts.wire = std::make_unique<Wire>();
+  GroupHostOptions options = options_;
+  options.self = node;
+  options.seed = 1000 * ++starts_ + node.value();
+  parts.host = std::make_unique<GroupHost>(
+      options, GroupHostContexts{parts.raft, parts.storage, parts.apply}, *parts.store, *parts.wire,
+      parts.clock, [&parts](GroupId group) -> StateMachine& { return *parts.machines.at(group); });
+  const absl::Status started = parts.host->Start();
+  HOLDFAST_CHECK(started.ok()) << started;
+}
+
+void HostCluster::Crash(NodeId node) {
+  NodeParts& parts = *nodes_.at(node);
+  parts.host.reset();
+  parts.raft.RunAll();
+  parts.storage.RunAll();
+  parts.apply.RunAll();
+  parts.wire->sent.clear();
+  parts.store.reset();
+  parts.world.CutPower();
+}
+
+void HostCluster::Restart(NodeId node) { Open(node, /*create=*/false); }
+
+void HostCluster::CutOff(NodeId node) {
+  for (const auto& [other, parts] : nodes_) {
+    if (other != node) Cut(node, other);
+  }
+}
+
+bool HostCluster::Passes(NodeId a, NodeId b) const {
+  return !cut_.contains({std::min(a, b), std::max(a, b)});
+}
+
+bool HostCluster::Deliver() {
+  bool any = false;
+  for (auto& [node, parts] : nodes_) {
+    if (parts->host == nullptr) continue;
+    std::deque<Wire::Sent> sent;
+    std::swap(sent, parts->wire->sent);
+    for (Wire::Sent& one : sent) {
+      any = true;
+      ++sent_[one.message.type];
+      const auto to = nodes_.find(one.to);
+      const bool arrives = to != nodes_.end() && to->second->host != nullptr &&
+                           Passes(node, one.to) &&
+                           parts->host->FillBodies(one.group, one.message).ok() &&
+                           !(lose && lose(node, one.to, one.message));
+      if (arrives) {
+        to->second->host->Receive(one.group, std::move(one.message));
+      } else {
+        parts->host->PeerUnreachable(one.to);
+      }
+    }
+  }
+  return any;
+}
+
+void HostCluster::Settle() {
+  for (bool more = true; more;) {
+    more = false;
+    for (auto& [node, parts] : nodes_) {
+      if (parts->host == nullptr) continue;
+      while (parts->raft.RunOne() || parts->storage.RunOne() || parts->apply.RunOne()) more = true;
+    }
+    more |= Deliver();
+  }
+}
+
+void HostCluster::Tick() {
+  for (auto& [node, parts] : nodes_) {
+    parts->clock.Advance(options_.tick);
+    if (parts->host != nullptr) parts->host->Tick();
+  }
+  Settle();
+}
+
+bool HostCluster::RunUntil(const std::function<bool()>& holds, int ticks_max) {
+  Settle();
+  for (int tick = 0; tick < ticks_max; ++tick) {
+    if (holds()) return true;
+    Tick();
+  }
+  return holds();
+}
+
+NodeId HostCluster::Leader(GroupId group) const {
+  NodeId leader = kNoNode;
+  Term newest = 0;
+  for (const auto& [node, parts] : nodes_) {
+    if (parts->host == nullptr) continue;
+    const std::optional<GroupStatus> status = parts->host->Status(group);
+    if (!status || !status->leading || status->term <= newest) continue;
+    leader = node;
+    newest = status->term;
+  }
+  return leader;
+}
+
+NodeId HostCluster::AwaitLeader() {
+  EXPECT_TRUE(RunUntil([this] { return Leader() != kNoNode; })) << "nobody leads";
+  return Leader();
+}
+
+ProposeResult HostCluster::Propose(NodeId node, std::string command,
+                                   std::vector<std::string> bodies) {
+  Proposal proposal;
+  proposal.command = std::move(command);
+  for (std::string& body : bodies) {
+    proposal.bodies.push_back(std::make_shared<const std::string>(std::move(body)));
+  }
+  auto answer = std::make_shared<std::optional<ProposeResult>>();
+  host(node).Propose(kGroup, std::move(proposal),
+                     [answer](const ProposeResult& result) { *answer = result; });
+  EXPECT_TRUE(RunUntil([&] { return answer->has_value(); })) << "no answer";
+  return answer->value_or(ProposeResult{});
+}
+
+std::string HostCluster::Row(NodeId node, const std::string& key) const {
+  auto row = nodes_.at(node)->store->Reader(kGroup)->Get(key);
+  HOLDFAST_CHECK(row.ok()) << row.status();
+  return row->value_or("");
+}
+
+std::string HostCluster::BodyAt(NodeId node, LogIndex index, Term term) const {
+  auto body = nodes_.at(node)->store->ReadBody(BodyKey{kGroup, index, term, 0});
+  return body.ok() ? **body : absl::StatusCodeToString(body.status().code());
+}
+
+}  // namespace holdfast::raft
