@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "proto/peer.grpc.pb.h"
+#include "raft/transport/grpc_served_calls.h"
 #include "raft/transport/peer_codec.h"
 
 namespace holdfast::raft {
@@ -24,10 +25,14 @@ std::string_view KindName(peer::StreamKind kind) {
       return "bulk";
     case peer::STREAM_FETCH:
       return "fetch";
+    case peer::STREAM_CALL:
+      return "call";
     default:
       return "unknown";
   }
 }
+
+constexpr int kStreamsSpare = 64;
 
 using TalkStream = grpc::ServerReaderWriter<peer::Packet, peer::Packet>;
 
@@ -37,20 +42,26 @@ int Milliseconds(absl::Duration duration) {
 
 }  // namespace
 
-class GrpcServer::Service final : public peer::Peer::Service {
+class GrpcServer::Service final : public peer::Peer::WithCallbackMethod_Call<peer::Peer::Service> {
  public:
   Service(const GrpcTransportOptions& options, PeerHandler& handler, Watchdog& watchdog)
-      : options_(options), handler_(handler), watchdog_(watchdog) {}
+      : options_(options), handler_(handler), watchdog_(watchdog), calls_(options, handler) {}
 
   grpc::Status Talk(grpc::ServerContext* context, TalkStream* stream) override;
   grpc::Status Fetch(grpc::ServerContext* context, const peer::FetchRequest* request,
                      grpc::ServerWriter<peer::FetchPiece>* writer) override;
+  grpc::ServerUnaryReactor* Call(grpc::CallbackServerContext* context,
+                                 const peer::CallRequest* request,
+                                 peer::CallAnswer* answer) override;
 
  private:
   using StreamKey = std::pair<NodeId, peer::StreamKind>;
 
   // The peer that `hello` is of, once the handler agrees too.
   absl::StatusOr<NodeId> Admit(const grpc::ServerContext& context, const peer::Hello& hello);
+  // Of a call. Only a greeting is shown to the handler: what it says holds for the connection.
+  absl::StatusOr<NodeId> AdmitCall(const grpc::CallbackServerContext& context,
+                                   const peer::CallRequest& request);
   absl::StatusOr<NodeId> Greet(grpc::ServerContext& context, TalkStream& stream,
                                peer::StreamKind* kind);
   absl::Status Read(grpc::ServerContext& context, TalkStream& stream, NodeId peer);
@@ -61,7 +72,7 @@ class GrpcServer::Service final : public peer::Peer::Service {
   peer::Hello Answer(NodeId peer, peer::StreamKind kind) {
     return MakeHello(options_, peer, kind, handler_.Hello(peer));
   }
-  grpc::Status Refuse(const grpc::ServerContext& context, std::string_view stream,
+  absl::Status Refuse(const grpc::ServerContextBase& context, std::string_view stream,
                       const absl::Status& status) const;
 
   // A peer has one stream of a kind: a new one means that the old is dead, whether we know or not.
@@ -74,6 +85,7 @@ class GrpcServer::Service final : public peer::Peer::Service {
   Mutex mutex_;
   std::map<StreamKey, grpc::ServerContext*> streams_ ABSL_GUARDED_BY(mutex_);
   std::map<NodeId, uint32_t> fetches_ ABSL_GUARDED_BY(mutex_);
+  ServedCalls calls_;
 };
 
 absl::StatusOr<NodeId> GrpcServer::Service::Admit(const grpc::ServerContext& context,
@@ -84,13 +96,13 @@ absl::StatusOr<NodeId> GrpcServer::Service::Admit(const grpc::ServerContext& con
   return peer;
 }
 
-grpc::Status GrpcServer::Service::Refuse(const grpc::ServerContext& context,
+absl::Status GrpcServer::Service::Refuse(const grpc::ServerContextBase& context,
                                          std::string_view stream,
                                          const absl::Status& status) const {
   Log(LogLevel::kWarn, "peer_refused",
       {{"address", context.peer()}, {"stream", stream}, {"reason", status.ToString()}});
-  return ToGrpc(Annotate(status, fmt::format("node {} of cluster {} refused", options_.self.value(),
-                                             options_.cluster_id)));
+  return Annotate(status, fmt::format("node {} of cluster {} refused", options_.self.value(),
+                                      options_.cluster_id));
 }
 
 void GrpcServer::Service::Register(const StreamKey& key, grpc::ServerContext* context) {
@@ -142,7 +154,7 @@ absl::Status GrpcServer::Service::Read(grpc::ServerContext& context, TalkStream&
 grpc::Status GrpcServer::Service::Talk(grpc::ServerContext* context, TalkStream* stream) {
   peer::StreamKind kind = peer::STREAM_UNSET;
   absl::StatusOr<NodeId> peer = Greet(*context, *stream, &kind);
-  if (!peer.ok()) return Refuse(*context, KindName(kind), peer.status());
+  if (!peer.ok()) return ToGrpc(Refuse(*context, KindName(kind), peer.status()));
   const StreamKey key(*peer, kind);
   Register(key, context);
   Log(LogLevel::kInfo, "peer_accepted",
@@ -199,7 +211,7 @@ grpc::Status GrpcServer::Service::Fetch(grpc::ServerContext* context,
       request->request().size() <= options_.fetch_request_bytes_max) {
     peer = Admit(*context, request->hello());
   }
-  if (!peer.ok()) return Refuse(*context, "fetch", peer.status());
+  if (!peer.ok()) return ToGrpc(Refuse(*context, "fetch", peer.status()));
   {
     MutexLock lock(mutex_);
     uint32_t& running = fetches_[*peer];
@@ -212,6 +224,44 @@ grpc::Status GrpcServer::Service::Fetch(grpc::ServerContext* context,
   MutexLock lock(mutex_);
   if (--fetches_[*peer] == 0) fetches_.erase(*peer);
   return ToGrpc(status);
+}
+
+absl::StatusOr<NodeId> GrpcServer::Service::AdmitCall(const grpc::CallbackServerContext& context,
+                                                      const peer::CallRequest& request) {
+  if (request.format() != kPeerFormat || request.hello().kind() != peer::STREAM_CALL) {
+    return absl::InvalidArgumentError("malformed call");
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(NodeId peer, CheckHelloOf(request.hello(), *context.auth_context(),
+                                                      options_, /*expected=*/std::nullopt));
+  if (request.greeting()) {
+    HOLDFAST_RETURN_IF_ERROR(handler_.OnHello(peer, request.hello().host()));
+  }
+  return peer;
+}
+
+grpc::ServerUnaryReactor* GrpcServer::Service::Call(grpc::CallbackServerContext* context,
+                                                    const peer::CallRequest* request,
+                                                    peer::CallAnswer* answer) {
+  answer->set_format(kPeerFormat);
+  absl::StatusOr<NodeId> peer = AdmitCall(*context, *request);
+  // Whoever is refused is told by whom.
+  *answer->mutable_hello() = MakeHello(options_, NodeId(request->hello().node_id()),
+                                       peer::STREAM_CALL, /*host=*/std::string());
+  if (!peer.ok()) {
+    SetCallError(Refuse(*context, KindName(peer::STREAM_CALL), peer.status()), answer);
+    return FinishNow(*context);
+  }
+  if (request->greeting()) {
+    answer->mutable_hello()->set_host(handler_.Hello(*peer));
+    return FinishNow(*context);
+  }
+  if (request->request().size() > options_.call_bytes_max) {
+    SetCallError(absl::ResourceExhaustedError("call_bytes_max reached"), answer);
+    return FinishNow(*context);
+  }
+  // gRPC made the request for this call alone and looks at it no more: megabytes are not copied.
+  auto* taken = const_cast<peer::CallRequest*>(request);
+  return calls_.Serve(*context, *peer, std::move(*taken->mutable_request()), answer);
 }
 
 GrpcServer::GrpcServer() = default;
@@ -237,6 +287,9 @@ absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcTranspor
   // Peers may be configured to ping more often than we do, and theirs is no attack.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
+  // Some more than are served, so that what is over the bound is refused and doesn't wait.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS,
+                             static_cast<int>(options.calls_served_per_peer_max) + kStreamsSpare);
   builder.SetMaxReceiveMessageSize(ReceiveBytesMax(options));
   builder.SetMaxSendMessageSize(ReceiveBytesMax(options));
   grpc::ResourceQuota quota("peer");

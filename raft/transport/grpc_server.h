@@ -1,7 +1,8 @@
 // raft/transport/grpc_server.h
-// GrpcServer takes the streams and fetches of peers: checks who they are, decodes, and gives
+// GrpcServer takes the streams, fetches and calls of peers: checks who they are, decodes, and gives
 // messages to the handler. Private to raft/transport. Threads:  a thread of gRPC for each stream
-// and fetch, on which the handler is called. Lifetime: what Start() takes outlives it.
+// and fetch, on which the handler is called, and a few for all calls. Lifetime: what Start() takes
+// outlives it.
 #pragma once
 
 #include <memory>

@@ -7,6 +7,7 @@
 #include "base/context.h"
 #include "base/mutex.h"
 #include "base/random.h"
+#include "raft/transport/grpc_calls.h"
 #include "raft/transport/grpc_fetches.h"
 #include "raft/transport/grpc_link.h"
 #include "raft/transport/grpc_server.h"
@@ -44,6 +45,7 @@ class GrpcTransport::Impl {
 
   void Send(NodeId to, GroupId group, Message message);
   void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink);
+  void Call(NodeId to, std::string request, absl::Duration timeout, CallReply done);
   absl::Status UpdatePeers(const std::vector<PeerAddress>& peers);
   void Stop();
   uint16_t bound_port() const { return port_; }
@@ -54,18 +56,23 @@ class GrpcTransport::Impl {
     Peer(const LinkEnvironment& environment, const PeerAddress& to, uint64_t seed)
         : address(to),
           control(environment, to, peer::STREAM_CONTROL, seed),
-          bulk(environment, to, peer::STREAM_BULK, seed + 1) {}
+          bulk(environment, to, peer::STREAM_BULK, seed + 1),
+          calls(std::make_shared<GrpcCallLink>(environment.options, environment.credentials,
+                                               environment.handler, to)) {}
     void RequestStop() {
       control.RequestStop();
       bulk.RequestStop();
+      calls->RequestStop();
     }
     void Join() {
       control.Join();
       bulk.Join();
+      calls->Join();
     }
     const PeerAddress address;
     GrpcLink control;
     GrpcLink bulk;
+    const std::shared_ptr<GrpcCallLink> calls;
   };
   // Shared with those who send just now. Whoever takes a peer out of the book joins it, so that the
   // last to let go of it, perhaps a sender, doesn't wait.
@@ -132,6 +139,26 @@ void GrpcTransport::Impl::Fetch(NodeId peer, std::string request, std::shared_pt
     sink->OnDone(
         MakeStatus(absl::StatusCode::kNotFound, "node {} is no peer of this node", peer.value()));
   });
+}
+
+void GrpcTransport::Impl::Call(NodeId to, std::string request, absl::Duration timeout,
+                               CallReply done) {
+  absl::Status refused;
+  std::shared_ptr<Peer> peer;
+  {
+    MutexLock lock(mutex_);
+    const auto found = peers_.find(to);
+    if (found != peers_.end()) {
+      peer = found->second;
+    } else if (stopped_) {
+      refused = absl::CancelledError("the transport stops");
+    } else {
+      refused =
+          MakeStatus(absl::StatusCode::kUnavailable, "node {} is no peer of this node", to.value());
+    }
+  }
+  if (peer == nullptr) return done(refused);
+  peer->calls->Call(std::move(request), timeout, std::move(done));
 }
 
 absl::Status GrpcTransport::Impl::UpdatePeers(const std::vector<PeerAddress>& peers) {
@@ -205,6 +232,10 @@ void GrpcTransport::Send(NodeId to, GroupId group, Message message) {
 
 void GrpcTransport::Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) {
   impl_->Fetch(peer, std::move(request), std::move(sink));
+}
+
+void GrpcTransport::Call(NodeId to, std::string request, absl::Duration timeout, CallReply done) {
+  impl_->Call(to, std::move(request), timeout, std::move(done));
 }
 
 absl::Status GrpcTransport::UpdatePeers(const std::vector<PeerAddress>& peers) {

@@ -1,8 +1,9 @@
 // raft/transport/grpc_transport.h
-// GrpcTransport carries Raft messages and fetches between nodes by gRPC with mutual TLS. To each
-// peer it opens two streams, over connections of their own, and sends on both; what the peer sends
-// comes on the peer's streams. *Control* has the messages without entries and snapshots, *bulk* the
-// others, so that a 25 MB mail on its way can't look like a dead leader. Each fetch is a call.
+// GrpcTransport carries Raft messages, fetches and calls between nodes by gRPC with mutual TLS. To
+// each peer it opens two streams, over connections of their own, and sends on both; what the peer
+// sends comes on the peer's streams. *Control* has the messages without entries and snapshots,
+// *bulk* the others, so that a 25 MB mail on its way can't look like a dead leader. Each fetch has
+// a connection of its own, and all calls of a peer share another.
 //
 //   absl::StatusOr<std::unique_ptr<GrpcTransport>> t = GrpcTransport::Start(options, handler);
 //   (*t)->UpdatePeers({{NodeId(2), "10.0.0.2:7000"}, {NodeId(3), "10.0.0.3:7000"}});
@@ -24,7 +25,8 @@
 //   a cluster is a handful of nodes, and a thread that blocks in Write() is back-pressure in its
 //   plainest form. The callback API would save these threads and pay with reactors whose lifetimes
 //   span three locks. Blocking calls have no deadlines of their own for one read or write: the
-//   Watchdog cancels a stream whose step takes too long.
+//   Watchdog cancels a stream whose step takes too long. Calls, of which a thousand may wait, are
+//   the exception: they use the callback API, and hold no thread on either side.
 // Lifetime: the handler outlives it. Sinks of fetches are released when they are done.
 // Limits:   everything is bounded by GrpcTransportOptions. A message over a bound is dropped, and
 //   counted in PeerCounts.
@@ -107,6 +109,15 @@ struct GrpcTransportOptions {
   absl::Duration fetch_piece_timeout = absl::Seconds(30);
   absl::Duration fetch_write_timeout = absl::Seconds(120);
 
+  // A request, and an answer. Each is in memory twice while it is sent.
+  uint64_t call_bytes_max = uint64_t{16} << 20;
+  // Calls to one peer that are not answered yet, and the bytes of their requests; more end with
+  // kResourceExhausted.
+  uint32_t calls_per_peer_max = 1024;
+  uint64_t call_bytes_in_flight_max = uint64_t{64} << 20;
+  // Calls of one peer that the handler has not answered yet; more get kResourceExhausted.
+  uint32_t calls_served_per_peer_max = 1024;
+
   // Incoming streams and fetches of all peers, each of which holds a thread.
   uint32_t server_threads_max = 256;
 
@@ -145,12 +156,17 @@ class GrpcTransport final : public Transport {
   // stopped. kDeadlineExceeded: no piece in time. Any other: what the peer or the sink said.
   void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) override;
 
-  // Replaces the address book: connections to nodes that left it or moved are broken, others stay.
+  // Waits at most connect_timeout and hello_timeout for a connection. kUnavailable also says that a
+  // side refused the other's hello.
+  void Call(NodeId to, std::string request, absl::Duration timeout, CallReply done) override;
+
+  // Replaces the address book: connections to nodes that left it or moved are broken, and their
+  // calls end with kCancelled; others stay.
   // Doesn't wait. kInvalidArgument, and nothing changed: an address that Start() would refuse.
   absl::Status UpdatePeers(const std::vector<PeerAddress>& peers);
 
-  // Breaks all streams, ends all fetches, and returns when no callback runs any more. Idempotent;
-  // from one thread, which isn't one of the transport's.
+  // Breaks all streams, ends all fetches and calls, and returns when no callback runs any more.
+  // Idempotent; from one thread, which isn't one of the transport's.
   void Stop();
 
   uint16_t bound_port() const;

@@ -140,12 +140,17 @@ absl::Status CheckOptions(const GrpcTransportOptions& options) {
   if (options.message_bytes_max + options.frame_bytes_max > uint64_t{1} << 30) {
     return Invalid("frames of more than 1 GiB");
   }
+  if (options.call_bytes_max > uint64_t{1} << 30) return Invalid("calls of more than 1 GiB");
+  if (options.call_bytes_in_flight_max < options.call_bytes_max) {
+    return Invalid("call_bytes_in_flight_max is less than call_bytes_max");
+  }
   return CheckPeers(options, options.peers);
 }
 
 int ReceiveBytesMax(const GrpcTransportOptions& options) {
   constexpr uint64_t kFramingBytes = uint64_t{1} << 20;
-  return static_cast<int>(options.frame_bytes_max + options.message_bytes_max + kFramingBytes);
+  const uint64_t frame = options.frame_bytes_max + options.message_bytes_max;
+  return static_cast<int>(std::max(frame, options.call_bytes_max) + kFramingBytes);
 }
 
 absl::StatusOr<GrpcCredentials> GrpcCredentials::Make(const GrpcTransportOptions& options) {
@@ -189,7 +194,12 @@ std::shared_ptr<grpc::Channel> GrpcCredentials::Connect(const GrpcTransportOptio
   arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   // The proxy of the environment is for the web, not for the cluster.
   arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  // No retries, the transparent ones included: a call that may have been done must not be repeated.
   arguments.SetInt(GRPC_ARG_ENABLE_RETRIES, 0);
+  // Of channels that outlive their connection.
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, Milliseconds(options.connect_timeout));
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, Milliseconds(options.backoff_min));
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, Milliseconds(options.backoff_max));
   arguments.SetMaxReceiveMessageSize(ReceiveBytesMax(options));
   arguments.SetMaxSendMessageSize(ReceiveBytesMax(options));
   return grpc::CreateCustomChannel(address, client_, arguments);

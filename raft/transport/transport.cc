@@ -15,4 +15,11 @@ void NullTransport::Fetch(NodeId peer, std::string request, std::shared_ptr<Fetc
   HOLDFAST_CHECK(false) << "a node alone wants to fetch from node " << peer;
 }
 
+void NullTransport::Call(NodeId to, std::string request, absl::Duration timeout, CallReply done) {
+  (void)request;
+  (void)timeout;
+  (void)done;
+  HOLDFAST_CHECK(false) << "a node alone wants to call node " << to;
+}
+
 }  // namespace holdfast::raft

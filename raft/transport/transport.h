@@ -1,13 +1,17 @@
 // raft/transport/transport.h
-// Transport carries what nodes say to each other: Raft messages of all groups, and fetches, by
-// which a replica that lags pulls the contents of a snapshot or a body. It may lose, repeat, delay
-// and reorder messages (Raft mends all of that) but never changes one and never blocks its caller.
+// Transport carries what nodes say to each other: Raft messages of all groups; fetches, by which a
+// replica that lags pulls the contents of a snapshot or a body; and calls, one request and one
+// answer. It may lose, repeat, delay and reorder messages (Raft mends all of that) but never
+// changes one and never blocks its caller. It never repeats a call.
 //
-// It knows groups and messages, but not what bodies, hellos and fetches mean: for those it asks its
-// PeerHandler, which the host is.
-// Threads:  Send() on the raft context only; it must not wait. Fetch() from anywhere.
-// Lifetime: Send() and Fetch() may be called until Stop(). The handler outlives the transport.
+// It knows groups and messages, but not what bodies, hellos, fetches and calls mean: for those it
+// asks its PeerHandler, which the host is.
+// Threads:  Send() on the raft context only; it must not wait. Fetch() and Call() from anywhere.
+// Lifetime: Send(), Fetch() and Call() may be called until Stop(). The handler outlives the
+//   transport.
 #pragma once
+
+#include <absl/time/time.h>
 
 #include <functional>
 #include <memory>
@@ -32,6 +36,11 @@ class FetchSource {
   virtual absl::StatusOr<std::string> Next() = 0;
 };
 
+// Answers one call: exactly once, from any thread, perhaps before OnCall() returns. It may be kept
+// for longer than the transport lives: nobody hears what comes too late. Dropped without a word it
+// answers kDeadlineExceeded.
+using CallReply = std::function<void(absl::StatusOr<std::string>)>;
+
 // What a transport asks of the node that it serves.
 // Threads: any, several at a time; may read the disk, must not wait for the network.
 class PeerHandler {
@@ -54,6 +63,10 @@ class PeerHandler {
   // `request` is what Fetch() of the peer was given.
   virtual absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer,
                                                                  std::string_view request) = 0;
+
+  // `request` is what Call() of the peer was given. Must not block. An error is passed on with its
+  // code and message.
+  virtual void OnCall(NodeId peer, std::string request, CallReply reply) = 0;
 };
 
 // Takes the answer to a fetch.
@@ -77,14 +90,23 @@ class Transport {
 
   // Pulls an answer from `peer`; gives up when no piece comes for the transport's fetch timeout.
   virtual void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) = 0;
+
+  // Asks `to`; `done` runs exactly once, on a transport thread or in this call, and must not block.
+  // kUnavailable: certainly did not and will not reach the peer's handler: no such peer, no
+  // connection, or refused before. kDeadlineExceeded: no answer in time, or the connection broke
+  // after the request was sent: UNKNOWN whether it was done, or still will be.
+  // kResourceExhausted: over a bound, not done. kCancelled: stopped, or the peer left: unknown.
+  // Any other: what the peer's handler said, which may be one of these too.
+  virtual void Call(NodeId to, std::string request, absl::Duration timeout, CallReply done) = 0;
 };
 
 // For groups with one voter: there is nobody to talk to, and being asked to is our own mistake.
 class NullTransport final : public Transport {
  public:
-  // Both CHECK-fail.
+  // All CHECK-fail.
   void Send(NodeId to, GroupId group, Message message) override;
   void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) override;
+  void Call(NodeId to, std::string request, absl::Duration timeout, CallReply done) override;
 };
 
 }  // namespace holdfast::raft

@@ -38,6 +38,9 @@ class HostCluster::Wire final : public Transport {
   void Fetch(NodeId, std::string, std::shared_ptr<FetchSink> sink) override {
     sink->OnDone(absl::UnavailableError("this network carries no fetches"));
   }
+  void Call(NodeId, std::string, absl::Duration, CallReply done) override {
+    done(absl::UnavailableError("this network carries no calls"));
+  }
   std::deque<Sent> sent;
 };
 

@@ -84,6 +84,9 @@ class RecordingTransport final : public Transport {
   void Fetch(NodeId, std::string, std::shared_ptr<FetchSink> sink) override {
     sink->OnDone(absl::UnavailableError("nobody to fetch from"));
   }
+  void Call(NodeId, std::string, absl::Duration, CallReply done) override {
+    done(absl::UnavailableError("nobody to call"));
+  }
   std::vector<Message> sent;
 };
 

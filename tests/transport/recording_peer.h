@@ -77,6 +77,10 @@ class RecordingPeer : public PeerHandler {
     if (!open_fetch) return absl::NotFoundError(ToAbsl(request));
     return open_fetch(request);
   }
+  void OnCall(NodeId peer, std::string request, CallReply reply) override {
+    if (!on_call) return reply(absl::NotFoundError(ToAbsl(request)));
+    on_call(peer, std::move(request), std::move(reply));
+  }
 
   // Messages with entries wait in OnMessage() while it is shut.
   void ShutBulk(bool shut) {
@@ -97,6 +101,7 @@ class RecordingPeer : public PeerHandler {
 
   // Set before the transport starts.
   std::function<absl::StatusOr<std::unique_ptr<FetchSource>>(std::string_view)> open_fetch;
+  std::function<void(NodeId, std::string, CallReply)> on_call;
 
  private:
   Mutex mutex_;
