@@ -21,6 +21,7 @@
 #include "raft/transport/grpc_transport.h"
 #include "raft/transport/transport.h"
 #include "tests/transport/recording_peer.h"
+#include "tests/transport/stalling_proxy.h"
 
 namespace holdfast::raft {
 namespace {
@@ -508,25 +509,50 @@ TEST_F(GrpcCallTest, ThousandCallsAtOnceTakeFewThreads) {
   EXPECT_EQ(std::count(seen.begin(), seen.end(), true), static_cast<ptrdiff_t>(kCalls));
 }
 
-TEST_F(GrpcCallTest, LargeCallsLeaveHeartbeatsFlowing) {
-  Connect();
-  ASSERT_TRUE(AwaitConnected(*caller_));
+// The connection of calls stands still in the middle of a request.
+class GrpcCallStalledTest : public GrpcCallTest {
+ protected:
+  void SetUp() override {
+    server_ = StartTransport(LoopbackOptions(1, nullptr), serving_);
+    proxy_ = std::make_unique<StallingProxy>(server_->bound_port(), uint64_t{4} << 20);
+    GrpcTransportOptions options = LoopbackOptions(2, nullptr);
+    options.peers = {{NodeId(1), proxy_->address()}};
+    caller_ = StartTransport(options, calling_);
+    ASSERT_TRUE(AwaitConnected(*caller_));
+  }
+
   // The answer has some bytes more.
-  const std::string large((uint64_t{16} << 20) - 100, 'x');
-  std::vector<std::shared_ptr<Outcome>> outcomes;
-  for (int i = 0; i < 4; ++i) outcomes.push_back(Call(large));
-  EXPECT_EQ(Call(large)->text(), "RESOURCE_EXHAUSTED: call_bytes_in_flight_max reached");
-  uint64_t sent = 0;
-  while (!outcomes.back()->done()) {
-    caller_->Send(NodeId(1), GroupId(1), Heartbeat(++sent));
-    ASSERT_TRUE(serving_.AwaitReceived(sent)) << "heartbeat " << sent << " is stuck";
+  const std::string large_ = std::string((uint64_t{16} << 20) - 100, 'x');
+  std::unique_ptr<StallingProxy> proxy_;
+};
+
+TEST_F(GrpcCallStalledTest, HeartbeatsFlow) {
+  const std::shared_ptr<Outcome> outcome = Call(large_);
+  ASSERT_TRUE(proxy_->AwaitStalled());
+  constexpr uint64_t kHeartbeats = 100;
+  for (uint64_t n = 1; n <= kHeartbeats; ++n) {
+    caller_->Send(NodeId(1), GroupId(1), Heartbeat(n));
+    ASSERT_TRUE(serving_.AwaitReceived(n)) << "heartbeat " << n << " is stuck behind the call";
   }
-  EXPECT_GT(sent, 0u);
-  for (const auto& outcome : outcomes) {
-    ASSERT_TRUE(outcome->Await());
-    ASSERT_TRUE(outcome->result().ok()) << outcome->text();
-    EXPECT_EQ(outcome->result()->size(), large.size() + 7);
-  }
+  EXPECT_FALSE(outcome->done());
+  EXPECT_EQ(desk_.taken(), 0u);
+  proxy_->Release();
+  ASSERT_TRUE(outcome->Await());
+  ASSERT_TRUE(outcome->result().ok()) << outcome->text();
+  EXPECT_EQ(outcome->result()->size(), large_.size() + 7);
+}
+
+TEST_F(GrpcCallStalledTest, ConnectionThatBreaksLeavesTheOutcomeOpen) {
+  const std::shared_ptr<Outcome> unanswered = Call("keep");
+  ASSERT_TRUE(desk_.AwaitTaken(1));
+  const std::shared_ptr<Outcome> half_sent = Call(large_);
+  ASSERT_TRUE(proxy_->AwaitStalled());
+  proxy_->Cut();
+  EXPECT_EQ(unanswered->code(), StatusCode::kDeadlineExceeded) << unanswered->text();
+  EXPECT_EQ(half_sent->code(), StatusCode::kDeadlineExceeded) << half_sent->text();
+  EXPECT_EQ(desk_.taken(), 1u);
+  // A new one is made.
+  EXPECT_EQ(Call("x")->code(), StatusCode::kOk);
 }
 
 }  // namespace
