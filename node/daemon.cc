@@ -35,6 +35,13 @@ sigset_t BlockSignals() {
   return set;
 }
 
+// While the node waits for others; a SIGHUP has nothing to reload yet.
+bool StopWasAsked(const sigset_t& signals) {
+  const timespec at_once{0, 0};
+  const int number = sigtimedwait(&signals, nullptr, &at_once);
+  return number == SIGTERM || number == SIGINT;
+}
+
 // What a running node can take over from a changed file; the rest is named.
 void Reload(Node& node, const NodeSettings& running, const std::string& config_file) {
   if (absl::Status status = node.ReloadCertificates(); !status.ok()) {
@@ -59,14 +66,6 @@ void Reload(Node& node, const NodeSettings& running, const std::string& config_f
 }  // namespace
 
 int RunDaemon(const NodeSettings& settings, const std::string& config_file) {
-  if (settings.cluster) {
-    // Taking mail on one node that its owner believes to be three would be a lie about durability.
-    return Refuse(kBadConfiguration,
-                  MakeStatus(absl::StatusCode::kInvalidArgument,
-                             "{}: this release runs one node only; remove `cluster` from the node "
-                             "file",
-                             config_file));
-  }
   const sigset_t signals = BlockSignals();
   SetPrivateFileModes();
   ConfigureLog({.level = settings.log_level,
@@ -89,7 +88,9 @@ int RunDaemon(const NodeSettings& settings, const std::string& config_file) {
   } else if (geteuid() == 0) {
     Log(LogLevel::kWarn, "running_as_root", {{"advice", "set `user` in the node file"}});
   }
-  if (absl::Status status = node.Start(); !status.ok()) {
+  const auto give_up = [&signals] { return StopWasAsked(signals); };
+  if (absl::Status status = node.Start(give_up); !status.ok()) {
+    if (status.code() == absl::StatusCode::kCancelled) return 0;
     const bool fatal = status.code() == absl::StatusCode::kDataLoss ||
                        status.code() == absl::StatusCode::kInternal;
     return Refuse(fatal ? kFatal : kBadConfiguration, status);

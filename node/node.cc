@@ -24,7 +24,8 @@
 #include "node/admin/http_server.h"
 #include "node/admin/metrics.h"
 #include "node/backend/node_backend.h"
-#include "node/backend/waiter.h"
+#include "node/cluster/cluster_duties.h"
+#include "node/cluster/cluster_verbs.h"
 #include "node/config/config_reader.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
@@ -37,12 +38,12 @@
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
 #include "node/node_store.h"
+#include "node/peers/peer_room.h"
+#include "node/peers/propose_router.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
 #include "proto/admin.pb.h"
-#include "proto/command.pb.h"
-#include "queue/state/command_codec.h"
 #include "raft/host/group_host.h"
 #include "raft/host/ticker.h"
 #include "smtp/server/listener.h"
@@ -55,7 +56,9 @@ namespace {
 constexpr size_t kContextTasksMax = 1 << 20;
 constexpr absl::Duration kDiskProbeInterval = absl::Seconds(1);
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-constexpr absl::Duration kPolicyProposalTimeout = absl::Seconds(10);
+constexpr absl::Duration kQuestionTimeout = absl::Seconds(2);
+// A stopping node waits so long for others to take over what it led.
+constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
 
 smtp::IpAddress AddressOf(const SocketAddress& address) {
   const std::optional<smtp::IpAddress> parsed = smtp::IpAddress::Parse(address.ip);
@@ -143,10 +146,32 @@ class IntentRouter final : public IntentRecorder {
   void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) override {
     (*duties_)[task.group.value() - 1]->RecordIntent(task, std::move(done));
   }
+  void ConfirmLeadership(const AttemptTask& task, std::function<void(absl::Status)> done) override {
+    (*duties_)[task.group.value() - 1]->ConfirmLeadership(task, std::move(done));
+  }
 
  private:
   std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
 };
+
+UnderWayQuestion UnderWayQuestions(PeerRoom& room) {
+  return [&room](NodeId node, GroupId group, uint64_t boot_id, std::vector<uint64_t> attempts,
+                 std::function<void(absl::StatusOr<std::vector<uint64_t>>)> done) {
+    peer_call::Request question;
+    peer_call::UnderWay& under_way = *question.mutable_under_way();
+    under_way.set_group(group.value());
+    under_way.set_boot_id(boot_id);
+    for (const uint64_t attempt : attempts) under_way.add_attempt_ids(attempt);
+    room.Call(node, EncodeRequest(std::move(question)), kQuestionTimeout,
+              [done](const absl::StatusOr<std::string>& bytes) {
+                if (!bytes.ok()) return done(bytes.status());
+                const absl::StatusOr<peer_call::Answer> answer = DecodeAnswer(*bytes);
+                if (!answer.ok()) return done(answer.status());
+                const auto& ids = answer->under_way().attempt_ids();
+                done(std::vector<uint64_t>(ids.begin(), ids.end()));
+              });
+  };
+}
 
 }  // namespace
 
@@ -156,23 +181,30 @@ class Node::Impl {
   ~Impl() { Stop(); }
 
   absl::Status Bind();
-  absl::Status Start();
+  absl::Status Start(const std::function<bool()>& give_up);
   void Stop();
   absl::Status ReloadCertificates() { return tls_ == nullptr ? absl::OkStatus() : tls_->Reload(); }
 
  private:
-  absl::Status OpenStore();
+  absl::Status OpenStore(const std::function<bool()>& give_up);
+  // A cluster's directory without its peers, or a lonely one's with peers.
+  absl::Status CheckVoters() const;
   absl::Status StartGroups();
+  void StartRouter();
+  // What peers ask of this node's groups.
+  void ServePeers();
   // One for each queue group, and its state machine.
   void MakeDuties();
+  // Alone, until all groups have their leader and the cluster its policy.
   absl::Status WaitForLeadership();
-  absl::Status SeedPolicy();
   absl::Status StartPeople();
   std::string StatusJson();
   void OnTick();
   // Before the ticker starts, and from it.
   void LookAtDisk();
   void DrainAttempts();
+  // Other nodes go on with what this one led.
+  void HandOverGroups();
 
   const NodeSettings settings_;
   const Clock& clock_;
@@ -197,18 +229,21 @@ class Node::Impl {
   std::unique_ptr<raft::Store> store_;
   std::string seed_policy_text_;
   absl::Status seed_status_;
-  raft::NullTransport transport_;
+  PeerRoom room_;
   std::unique_ptr<ThreadContext> raft_context_;
   std::unique_ptr<ThreadContext> storage_context_;
   std::unique_ptr<ThreadContext> apply_context_;
   std::unique_ptr<raft::GroupHost> host_;
+  std::unique_ptr<ProposeRouter> router_;
   std::unique_ptr<SubmitPath> submit_;
   IntentRouter intents_;
   std::unique_ptr<AttemptRunner> runner_;
   std::unique_ptr<ControlMachine> control_;
   std::vector<std::unique_ptr<GroupDuties>> duties_;
   std::vector<std::unique_ptr<QueueMachine>> machines_;
+  std::unique_ptr<ClusterDuties> cluster_;
   std::unique_ptr<raft::Ticker> ticker_;
+  std::unique_ptr<ClusterVerbs> verbs_;
   std::unique_ptr<NodeBackend> backend_;
   std::unique_ptr<HttpServer> http_;
   std::unique_ptr<AdminService> admin_;
@@ -223,7 +258,8 @@ Node::Impl::Impl(const NodeSettings& settings, const Clock& clock)
       clock_(clock),
       health_(leaders_, settings.storage.disk_reserve_bytes),
       admission_(health_, settings.hostname),
-      io_(settings.sessions.io_threads) {}
+      io_(settings.sessions.io_threads),
+      room_(settings_, clock, kQueueGroupsDefault) {}
 
 absl::Status Node::Impl::Bind() {
   if (settings_.tls) {
@@ -247,7 +283,7 @@ absl::Status Node::Impl::Bind() {
   return Annotate(listener_->Bind(), "listeners");
 }
 
-absl::Status Node::Impl::OpenStore() {
+absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   // Read at every start: a first start that ended before its policy was replicated must not leave
   // the default one in effect. SeedPolicy() asks whether there is one already.
   const auto check_seed = [this]() -> absl::Status {
@@ -263,11 +299,30 @@ absl::Status Node::Impl::OpenStore() {
     seed_policy_text_ = std::move(file.text);
     return absl::OkStatus();
   };
-  HOLDFAST_ASSIGN_OR_RETURN(OpenedStore opened, OpenNodeStore(settings_, clock_, check_seed));
+  const auto first_nodes = [&]() -> absl::StatusOr<FirstNodes> {
+    HOLDFAST_RETURN_IF_ERROR(check_seed());
+    return room_.Form(give_up);
+  };
+  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, NodeStoreExists(settings_, clock_));
+  HOLDFAST_RETURN_IF_ERROR(room_.Start(exists));
+  HOLDFAST_ASSIGN_OR_RETURN(OpenedStore opened,
+                            OpenNodeStore(settings_, clock_, room_.cluster_id(), first_nodes));
   store_ = std::move(opened.store);
+  HOLDFAST_RETURN_IF_ERROR(CheckVoters());
+  room_.SetFormed();
   if (!opened.created) seed_status_ = check_seed();
   LookAtDisk();
   return absl::OkStatus();
+}
+
+absl::Status Node::Impl::CheckVoters() const {
+  if (!room_.alone()) return absl::OkStatus();
+  HOLDFAST_ASSIGN_OR_RETURN(const raft::GroupRecord record, store_->LoadGroup(kControlGroup));
+  if (record.conf_state.voters == std::vector<NodeId>{settings_.node_id}) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                    "{}: this data directory belongs to a cluster of several nodes; name its peers "
+                    "in the node file (cluster {{ peers ... }})",
+                    settings_.data_dir);
 }
 
 void Node::Impl::LookAtDisk() {
@@ -283,7 +338,12 @@ void Node::Impl::LookAtDisk() {
 }
 
 void Node::Impl::MakeDuties() {
+  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+    router_->Propose(group, std::move(proposal), std::move(done));
+  };
   const DutyParts parts{*host_,
+                        propose,
+                        UnderWayQuestions(room_),
                         *apply_context_,
                         *store_,
                         policy_,
@@ -299,6 +359,10 @@ void Node::Impl::MakeDuties() {
   options.node = settings_.node_id;
   Random random = Random::FromKernel();
   options.boot_id = random.Next();
+  options.started = clock_.Now();
+  options.submission_max = settings_.sessions.session_timeout;
+  options.lease = room_.alone() ? absl::InfiniteDuration()
+                                : settings_.timing.election_min * 0.8 - settings_.timing.tick;
   options.scheduler.attempts_max = settings_.attempts.connections_max;
   for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
     options.scheduler.first_attempt_id = (uint64_t{group} << 40) + 1;
@@ -316,12 +380,13 @@ absl::Status Node::Impl::StartGroups() {
   host_ = std::make_unique<raft::GroupHost>(
       HostOptionsOf(settings_),
       raft::GroupHostContexts{*raft_context_, *storage_context_, *apply_context_}, *store_,
-      transport_, clock_, [this](GroupId group) -> raft::StateMachine& {
+      room_.transport(), clock_, [this](GroupId group) -> raft::StateMachine& {
         if (group == kControlGroup) return *control_;
         return *machines_.at(group.value() - 1);
       });
+  StartRouter();
   const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
-    host_->Propose(group, std::move(proposal), std::move(done));
+    router_->Propose(group, std::move(proposal), std::move(done));
   };
   submit_ = std::make_unique<SubmitPath>(
       SubmitPath::Parts{propose, leaders_, policy_, clock_, metrics_, health_}, settings_.node_id,
@@ -349,14 +414,72 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
   MakeDuties();
   intents_.Set(&duties_);
+  cluster_ = std::make_unique<ClusterDuties>(
+      ClusterDuties::Parts{*host_, room_, leaders_, health_, metrics_, policy_, *control_,
+                           *apply_context_, duties_, clock_},
+      ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
+                             settings_.policy_file});
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
+  ServePeers();
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();
 }
 
+void Node::Impl::StartRouter() {
+  ProposeRouter::Parts parts{
+      [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+        host_->Propose(group, std::move(proposal), std::move(done));
+      },
+      [this](GroupId group) -> KnownLeader {
+        const std::optional<raft::GroupStatus> status = host_->Status(group);
+        if (!status) return {};
+        return {status->leader, status->leading && status->leader == settings_.node_id};
+      },
+      nullptr, clock_};
+  if (!room_.alone()) {
+    parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
+      room_.Call(to, std::move(request), timeout, std::move(done));
+    };
+  } else {
+    // Nobody else could lead: the host's own refusal is the answer.
+    parts.leader_of = [this](GroupId) { return KnownLeader{settings_.node_id, true}; };
+  }
+  ProposeRouterOptions options;
+  options.timeout = settings_.timing.commit_timeout;
+  options.call_timeout = settings_.timing.commit_timeout + absl::Seconds(2);
+  router_ = std::make_unique<ProposeRouter>(std::move(parts), options);
+}
+
+void Node::Impl::ServePeers() {
+  PeerGate& gate = room_.gate();
+  gate.Serve(peer_call::Request::kPropose, [this](NodeId, peer_call::Request request, auto reply) {
+    const GroupId group{request.propose().group()};
+    host_->Propose(group, TakeProposal(*request.mutable_propose()),
+                   [reply](const raft::ProposeResult& result) { reply(ProposedAnswer(result)); });
+  });
+  gate.Serve(peer_call::Request::kUnderWay, [this](NodeId, peer_call::Request request, auto reply) {
+    apply_context_->Post([this, asked = request.under_way(), reply] {
+      if (asked.group() < 1 || asked.group() > duties_.size()) {
+        reply(absl::NotFoundError("no such group"));
+        return;
+      }
+      peer_call::Answer answer;
+      const std::vector<uint64_t> attempts(asked.attempt_ids().begin(), asked.attempt_ids().end());
+      for (const uint64_t one : duties_[asked.group() - 1]->UnderWay(asked.boot_id(), attempts)) {
+        answer.mutable_under_way()->add_attempt_ids(one);
+      }
+      answer.mutable_under_way();
+      reply(std::move(answer));
+    });
+  });
+  room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
+}
+
 void Node::Impl::OnTick() {
   host_->Tick();
+  router_->Tick();
+  cluster_->Tick();
   // At most one waits: a slow apply context must not be buried under ticks.
   if (!duty_tick_waits_.exchange(true)) {
     apply_context_->Post([this] {
@@ -371,34 +494,21 @@ void Node::Impl::OnTick() {
 }
 
 absl::Status Node::Impl::WaitForLeadership() {
+  if (!room_.alone()) return absl::OkStatus();
+  if (control_->PolicyVersion() == 0) HOLDFAST_RETURN_IF_ERROR(seed_status_);
   const absl::Duration until = clock_.SinceBoot() + kStartTimeout;
   while (clock_.SinceBoot() < until) {
-    bool all = control_->leads();
+    bool all =
+        control_->leads() && (seed_policy_text_.empty() || policy_.Current()->version() != 0);
     for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
       all &= leaders_.Leads(GroupId{group});
     }
     if (all) return absl::OkStatus();
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   }
-  return MakeStatus(absl::StatusCode::kInternal, "not all groups have a leader after {}",
+  return MakeStatus(absl::StatusCode::kInternal,
+                    "not all groups have a leader, or the policy is not in effect, after {}",
                     absl::FormatDuration(kStartTimeout));
-}
-
-absl::Status Node::Impl::SeedPolicy() {
-  if (control_->PolicyVersion() != 0) return absl::OkStatus();
-  HOLDFAST_RETURN_IF_ERROR(seed_status_);
-  if (seed_policy_text_.empty()) return absl::OkStatus();
-  command::Command command;
-  command::SetPolicy& set = *command.mutable_set_policy();
-  set.set_policy_text(seed_policy_text_);
-  set.set_actor("policy_file");
-  set.set_comment(format("seeded from {}", settings_.policy_file));
-  set.set_stamped_us(absl::ToUnixMicros(clock_.Now()));
-  HOLDFAST_ASSIGN_OR_RETURN(std::string bytes, queue::EncodeCommand(std::move(command)));
-  auto waiter = std::make_shared<Waiter>(1);
-  host_->Propose(kControlGroup, {std::move(bytes), {}},
-                 [waiter](const raft::ProposeResult& result) { waiter->Set(0, result); });
-  return Annotate(waiter->Wait(kPolicyProposalTimeout).front().status, "seeding the policy");
 }
 
 std::string Node::Impl::StatusJson() {
@@ -408,9 +518,17 @@ std::string Node::Impl::StatusJson() {
 }
 
 absl::Status Node::Impl::StartPeople() {
+  verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
+      *cluster_, room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
+      settings_.node_id, settings_.timing.drain_deadline,
+      [this](bool paused) { listener_->SetPaused(paused); },
+      [this] { return listener_->sessions(); }, [this] { return runner_->running(); }});
+  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+    router_->Propose(group, std::move(proposal), std::move(done));
+  };
   backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
-      *host_, *store_, *control_, policy_, health_, metrics_, clock_, kQueueGroupsDefault,
-      settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
+      *host_, propose, *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
+      kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
       [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
                              [this] { return static_cast<double>(health_.disk().free_bytes()); });
@@ -438,11 +556,10 @@ absl::Status Node::Impl::StartPeople() {
   return absl::OkStatus();
 }
 
-absl::Status Node::Impl::Start() {
-  HOLDFAST_RETURN_IF_ERROR(OpenStore());
+absl::Status Node::Impl::Start(const std::function<bool()>& give_up) {
+  HOLDFAST_RETURN_IF_ERROR(OpenStore(give_up));
   HOLDFAST_RETURN_IF_ERROR(StartGroups());
   HOLDFAST_RETURN_IF_ERROR(WaitForLeadership());
-  HOLDFAST_RETURN_IF_ERROR(SeedPolicy());
   HOLDFAST_RETURN_IF_ERROR(StartPeople());
   listener_->Start();
   listening_ = true;
@@ -486,13 +603,23 @@ void Node::Impl::DrainAttempts() {
        {"advice", "those past their final dot are in doubt until the next start"}});
 }
 
+void Node::Impl::HandOverGroups() {
+  if (room_.alone()) return;
+  cluster_->HandOverAll();
+  const absl::Duration until = clock_.SinceBoot() + kHandOverTimeout;
+  while (clock_.SinceBoot() < until && cluster_->LeadsAnything()) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+}
+
 void Node::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
-  health_.SetStopping();
   if (admin_ != nullptr) admin_->SetServing(false);
+  if (ticker_ != nullptr) HandOverGroups();
   if (listening_) {
     auto ended = std::make_shared<std::promise<void>>();
     listener_->Stop(settings_.timing.drain_deadline, [ended] { ended->set_value(); });
+    health_.SetStopping();
     ended->get_future().wait();
   }
   if (ticker_ != nullptr) DrainAttempts();
@@ -506,7 +633,9 @@ void Node::Impl::Stop() {
     closed->get_future().wait();
   }
   if (ticker_ != nullptr) ticker_->Stop();
+  if (router_ != nullptr) router_->Stop();
   if (host_ != nullptr) host_->Stop();
+  room_.Stop();
   if (raft_context_ != nullptr) raft_context_->Stop();
   if (storage_context_ != nullptr) storage_context_->Stop();
   io_.Stop();
@@ -526,7 +655,7 @@ Node::Node(const NodeSettings& settings, const Clock& clock)
 Node::~Node() = default;
 
 absl::Status Node::Bind() { return impl_->Bind(); }
-absl::Status Node::Start() { return impl_->Start(); }
+absl::Status Node::Start(const std::function<bool()>& give_up) { return impl_->Start(give_up); }
 void Node::Stop() { impl_->Stop(); }
 absl::Status Node::ReloadCertificates() { return impl_->ReloadCertificates(); }
 

@@ -2,6 +2,7 @@
 // Node joins the rooms into one running relay. Its members stand in build order, and Stop() goes
 // through them backwards:
 //
+//   peers                                                                other nodes
 //   store, contexts (raft, storage, apply), state machines, group host   consensus and queue
 //   io threads, attempt runner                                           mail out
 //   listener                                                             mail in
@@ -16,6 +17,7 @@
 //           contradictions on disk.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,8 +37,10 @@ class Node {
   // Binds the SMTP ports: all that may need root. Creates nothing on disk.
   absl::Status Bind();
 
-  // Opens or creates the store, starts everything, and returns once mail is accepted.
-  absl::Status Start();
+  // Opens or creates the store, starts everything, and returns once mail is accepted; a node with
+  // peers returns once it takes part, and accepts mail when a majority does. Waits for the other
+  // nodes of a new cluster until `give_up` says true (kCancelled).
+  absl::Status Start(const std::function<bool()>& give_up);
 
   // No new connections; running transactions and attempts past their dot finish, up to the drain
   // deadline; then everything is synced and closed. Idempotent.

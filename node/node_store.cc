@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "base/log.h"
+#include "raft/host/group_host.h"
 #include "raft/storage/rocksdb_store.h"
 
 namespace holdfast::node {
@@ -26,8 +27,13 @@ raft::StoreOptions OptionsOf(const NodeSettings& settings, const Clock& clock) {
 
 }  // namespace
 
-absl::StatusOr<OpenedStore> OpenNodeStore(const NodeSettings& settings, const Clock& clock,
-                                          const std::function<absl::Status()>& seed_policy) {
+absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock) {
+  return raft::StoreExists(OptionsOf(settings, clock));
+}
+
+absl::StatusOr<OpenedStore> OpenNodeStore(
+    const NodeSettings& settings, const Clock& clock, const std::string& cluster_id,
+    const std::function<absl::StatusOr<FirstNodes>()>& first_nodes) {
   const raft::StoreOptions options = OptionsOf(settings, clock);
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, raft::StoreExists(options));
   OpenedStore opened;
@@ -36,22 +42,18 @@ absl::StatusOr<OpenedStore> OpenNodeStore(const NodeSettings& settings, const Cl
     if (!store.ok()) return Annotate(store.status(), settings.data_dir);
     opened.store = *std::move(store);
   } else {
-    HOLDFAST_RETURN_IF_ERROR(seed_policy());
-    const raft::StoreIdentity identity{raft::NewClusterId(), settings.node_id};
-    std::vector<raft::GroupSeed> groups;
-    for (uint32_t group = 0; group <= kQueueGroupsDefault; ++group) {
-      raft::GroupSeed seed;
-      seed.group = GroupId{group};
-      seed.conf_state.voters = {settings.node_id};
-      groups.push_back(std::move(seed));
-    }
-    absl::StatusOr<std::unique_ptr<raft::Store>> store =
-        raft::CreateStore(options, identity, groups);
+    HOLDFAST_ASSIGN_OR_RETURN(const FirstNodes first, first_nodes());
+    const raft::StoreIdentity identity{
+        first.cluster_id.empty() ? raft::NewClusterId() : first.cluster_id, settings.node_id};
+    absl::StatusOr<std::unique_ptr<raft::Store>> store = raft::CreateStore(
+        options, identity, raft::SeedsOfCluster(first.voters, kQueueGroupsDefault));
     if (!store.ok()) return Annotate(store.status(), settings.data_dir);
     opened.store = *std::move(store);
     opened.created = true;
     Log(LogLevel::kInfo, "cluster_created",
-        {{"cluster_id", identity.cluster_id}, {"data_dir", settings.data_dir}});
+        {{"cluster_id", identity.cluster_id},
+         {"nodes", first.voters.size()},
+         {"data_dir", settings.data_dir}});
   }
   const raft::StoreIdentity& identity = opened.store->identity();
   if (identity.node != settings.node_id) {
@@ -59,6 +61,13 @@ absl::StatusOr<OpenedStore> OpenNodeStore(const NodeSettings& settings, const Cl
                       "{}: this data directory belongs to node {}, but node_id is {}: correct "
                       "node_id or data_dir in the node file",
                       settings.data_dir, identity.node.value(), settings.node_id.value());
+  }
+  if (!cluster_id.empty() && identity.cluster_id != cluster_id) {
+    return MakeStatus(
+        absl::StatusCode::kFailedPrecondition,
+        "{}: this data directory belongs to cluster {}, but certificate or node file "
+        "say {}: correct data_dir, cluster.cluster_id or cluster.tls in the node file",
+        settings.data_dir, identity.cluster_id, cluster_id);
   }
   return opened;
 }

@@ -1,5 +1,5 @@
 // node/node_store.h
-// Opens this node's store, or makes it for a cluster of one.
+// Opens this node's store, or makes it for a new cluster.
 // Threads: call before the contexts exist.
 #pragma once
 
@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "node/config/settings.h"
+#include "node/peers/peer_room.h"
 #include "raft/storage/store.h"
 
 namespace holdfast::node {
@@ -23,9 +24,14 @@ struct OpenedStore {
   bool created = false;
 };
 
-// kFailedPrecondition: in use, or another node's; kUnimplemented: of a newer format; kDataLoss.
-// `seed_policy` is asked before anything is created; its error is returned and nothing is made.
-absl::StatusOr<OpenedStore> OpenNodeStore(const NodeSettings& settings, const Clock& clock,
-                                          const std::function<absl::Status()>& seed_policy);
+// There is a store, whatever its state.
+absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock);
+
+// kFailedPrecondition: in use, or another node's or cluster's; kUnimplemented: of a newer format;
+// kDataLoss. `first_nodes` is asked before anything is created; its error is returned and nothing
+// is made. An empty cluster id asks for a new one.
+absl::StatusOr<OpenedStore> OpenNodeStore(
+    const NodeSettings& settings, const Clock& clock, const std::string& cluster_id,
+    const std::function<absl::StatusOr<FirstNodes>()>& first_nodes);
 
 }  // namespace holdfast::node

@@ -17,6 +17,11 @@
 
 namespace holdfast::admin {
 class StatusResponse;
+class ClusterStatusResponse;
+class ClusterTransferRequest;
+class ClusterTransferResponse;
+class NodeDrainRequest;
+class NodeDrainResponse;
 class QueueSummaryRequest;
 class QueueSummaryResponse;
 class QueueListRequest;
@@ -54,6 +59,16 @@ class AdminBackend {
   virtual ~AdminBackend() = default;
 
   virtual absl::Status GetStatus(const AdminCall& call, admin::StatusResponse* response) = 0;
+
+  virtual absl::Status ClusterStatus(const AdminCall& call,
+                                     admin::ClusterStatusResponse* response) = 0;
+  // kFailedPrecondition: no such group or node, nobody leads, or it can't lead.
+  virtual absl::Status ClusterTransfer(const AdminCall& call,
+                                       const admin::ClusterTransferRequest& request,
+                                       admin::ClusterTransferResponse* response) = 0;
+  virtual absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
+                                 admin::NodeDrainResponse* response) = 0;
+  virtual absl::Status NodeUndrain(const AdminCall& call) = 0;
 
   virtual absl::Status QueueSummary(const AdminCall& call,
                                     const admin::QueueSummaryRequest& request,

@@ -98,6 +98,24 @@ class AdminRpc final : public admin::Admin::Service {
     return ToGrpc(backend_.GetStatus(CallOf(*context), response));
   }
 
+  grpc::Status ClusterStatus(grpc::ServerContext* context, const admin::ClusterStatusRequest*,
+                             admin::ClusterStatusResponse* response) override {
+    return ToGrpc(backend_.ClusterStatus(CallOf(*context), response));
+  }
+  grpc::Status ClusterTransfer(grpc::ServerContext* context,
+                               const admin::ClusterTransferRequest* request,
+                               admin::ClusterTransferResponse* response) override {
+    return ToGrpc(backend_.ClusterTransfer(CallOf(*context), *request, response));
+  }
+  grpc::Status NodeDrain(grpc::ServerContext* context, const admin::NodeDrainRequest* request,
+                         admin::NodeDrainResponse* response) override {
+    return ToGrpc(backend_.NodeDrain(CallOf(*context), *request, response));
+  }
+  grpc::Status NodeUndrain(grpc::ServerContext* context, const admin::NodeUndrainRequest*,
+                           admin::NodeUndrainResponse*) override {
+    return ToGrpc(backend_.NodeUndrain(CallOf(*context)));
+  }
+
   grpc::Status QueueSummary(grpc::ServerContext* context, const admin::QueueSummaryRequest* request,
                             admin::QueueSummaryResponse* response) override {
     admin::QueueSummaryRequest checked = *request;

@@ -1,7 +1,9 @@
 #include "node/backend/node_backend.h"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
+#include <thread>
 #include <utility>
 
 #include "base/check.h"
@@ -20,6 +22,8 @@ namespace {
 
 constexpr size_t kMessagesPerActionMax = 1000;
 constexpr uint32_t kSummaryRowsDefault = 50;
+// What another node's leader has applied shows in our own rows a moment later.
+constexpr absl::Duration kOwnRowsWaitMax = absl::Seconds(2);
 
 std::string_view RoleName(const raft::GroupStatus& status) {
   switch (status.role) {
@@ -91,9 +95,40 @@ NodeBackend::NodeBackend(const Parts& parts) : parts_(parts), started_(parts.clo
 raft::ProposeResult NodeBackend::Propose(GroupId group, raft::Proposal proposal,
                                          absl::Time deadline) const {
   auto waiter = std::make_shared<Waiter>(1);
-  parts_.host.Propose(group, std::move(proposal),
-                      [waiter](const raft::ProposeResult& result) { waiter->Set(0, result); });
-  return waiter->Wait(deadline - parts_.clock.Now()).front();
+  parts_.propose(group, std::move(proposal),
+                 [waiter](const raft::ProposeResult& result) { waiter->Set(0, result); });
+  const raft::ProposeResult result = waiter->Wait(deadline - parts_.clock.Now()).front();
+  WaitApplied(group, result.index, deadline);
+  return result;
+}
+
+void NodeBackend::WaitApplied(GroupId group, raft::LogIndex index, absl::Time deadline) const {
+  const absl::Time until = std::min(deadline, parts_.clock.Now() + kOwnRowsWaitMax);
+  while (parts_.clock.Now() < until) {
+    const std::optional<raft::GroupStatus> status = parts_.host.Status(group);
+    if (!status || status->applied >= index) return;
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+}
+
+absl::Status NodeBackend::ClusterStatus(const AdminCall& /*call*/,
+                                        admin::ClusterStatusResponse* response) {
+  return parts_.cluster.Status(response);
+}
+
+absl::Status NodeBackend::ClusterTransfer(const AdminCall& call,
+                                          const admin::ClusterTransferRequest& request,
+                                          admin::ClusterTransferResponse* response) {
+  return parts_.cluster.Transfer(request, call.deadline, response);
+}
+
+absl::Status NodeBackend::NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
+                                    admin::NodeDrainResponse* response) {
+  return parts_.cluster.Drain(request, call.deadline, response);
+}
+
+absl::Status NodeBackend::NodeUndrain(const AdminCall& /*call*/) {
+  return parts_.cluster.Undrain();
 }
 
 absl::Status NodeBackend::GetStatus(const AdminCall& /*call*/, admin::StatusResponse* response) {
@@ -328,10 +363,13 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {
     raft::Proposal proposal;
     proposal.command = ActionCommand(action, chosen[i], call, request.reason(), &proposal.bodies);
-    parts_.host.Propose(chosen[i].group, std::move(proposal),
-                        [waiter, i](const raft::ProposeResult& result) { waiter->Set(i, result); });
+    parts_.propose(chosen[i].group, std::move(proposal),
+                   [waiter, i](const raft::ProposeResult& result) { waiter->Set(i, result); });
   }
   const std::vector<raft::ProposeResult> results = waiter->Wait(call.deadline - parts_.clock.Now());
+  for (size_t i = 0; i < results.size(); ++i) {
+    WaitApplied(chosen[i].group, results[i].index, call.deadline);
+  }
   absl::Status unknown;
   for (size_t i = 0; i < chosen.size(); ++i) {
     const std::string id = chosen[i].view.queue_id.ToString();

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "node/admin/admin_backend.h"
+#include "node/cluster/cluster_verbs.h"
 #include "node/control/policy.h"
 #include "node/groups/control_machine.h"
 #include "node/leader_table.h"
@@ -29,6 +30,9 @@ class NodeBackend final : public AdminBackend {
  public:
   struct Parts {
     raft::GroupHost& host;
+    // Proposes to whoever leads the group.
+    std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
+    ClusterVerbs& cluster;
     const raft::Store& store;
     const ControlMachine& control;
     const PolicyHolder& policy;
@@ -46,6 +50,13 @@ class NodeBackend final : public AdminBackend {
   explicit NodeBackend(const Parts& parts);
 
   absl::Status GetStatus(const AdminCall& call, admin::StatusResponse* response) override;
+  absl::Status ClusterStatus(const AdminCall& call,
+                             admin::ClusterStatusResponse* response) override;
+  absl::Status ClusterTransfer(const AdminCall& call, const admin::ClusterTransferRequest& request,
+                               admin::ClusterTransferResponse* response) override;
+  absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
+                         admin::NodeDrainResponse* response) override;
+  absl::Status NodeUndrain(const AdminCall& call) override;
   absl::Status QueueSummary(const AdminCall& call, const admin::QueueSummaryRequest& request,
                             admin::QueueSummaryResponse* response) override;
   absl::Status QueueList(const AdminCall& call, const admin::QueueListRequest& request,
@@ -76,6 +87,8 @@ class NodeBackend final : public AdminBackend {
                             const std::string& reason, std::vector<raft::Body>* bodies) const;
   // Proposes and waits; the verdict.
   raft::ProposeResult Propose(GroupId group, raft::Proposal proposal, absl::Time deadline) const;
+  // Another node's leader may be ahead of our rows: whoever asks us next should see what was done.
+  void WaitApplied(GroupId group, raft::LogIndex index, absl::Time deadline) const;
 
   const Parts parts_;
   const absl::Time started_;

@@ -82,6 +82,22 @@ cluster {
   EXPECT_EQ(node.cluster->peers[1].port, 7026);
 }
 
+TEST(NodeConfigTest, NodesOfOneMachineMayDoWithoutTls) {
+  const auto result = ReadNodeConfig(R"(
+cluster {
+  address: "127.0.0.1:7101"
+  plain_text_on_loopback: true
+  cluster_id: "trial"
+  peers { node_id: 2 address: "127.0.0.1:7102" }
+  peers { node_id: 3 address: "[::1]:7103" }
+}
+)",
+                                     NoFiles());
+  ASSERT_TRUE(result.ok()) << result.ProblemText("node");
+  EXPECT_FALSE(result.settings.cluster->tls.has_value());
+  EXPECT_EQ(result.settings.cluster->cluster_id, "trial");
+}
+
 struct BadFile {
   const char* text;
   const char* problems;  // All of them, one a line, of the file "f".
@@ -154,6 +170,16 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
        "  peers { node_id: 1 address: \"a b\" } }",
        "f:2:11: node_id 1 is taken, by this node or another peer\n"
        "f:2:22: `a b` is no peer's address; write \"name:7026\"\n"},
+      {"cluster { peers { node_id: 2 address: \"192.0.2.2\" } }",
+       "f:1:1: tls { certificate_file key_file authority_file } is required here\n"},
+      {"cluster { cluster_id: \"x\" tls { certificate_file: \"c\" key_file: \"k\" "
+       "authority_file: \"a\" } peers { node_id: 2 address: \"192.0.2.2\" } }",
+       "f:1:11: the certificate names the cluster; leave cluster_id out\n"},
+      {"cluster { plain_text_on_loopback: true cluster_id: \"a b\"\n"
+       "  peers { node_id: 2 address: \"192.0.2.2\" } }",
+       "f:1:40: without TLS the cluster needs a name: 1 to 64 of A-Z a-z 0-9 - _ .\n"
+       "f:1:1: without TLS the address must be on loopback, as \"127.0.0.1:7026\"\n"
+       "f:2:22: without TLS a peer needs a loopback address, as 127.0.0.1:7026\n"},
       {"attempts { source_addresses: \"192.0.2.1\" source_addresses: \"192.0.2.2\" }",
        "f:1:42: two source addresses of one family; keep one\n"},
   };

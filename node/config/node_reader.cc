@@ -16,6 +16,7 @@
 #include "node/config/config_reader.h"
 #include "node/config/config_text.h"
 #include "proto/config.pb.h"
+#include "raft/transport/peer_identity.h"
 #include "smtp/protocol/address.h"
 
 namespace holdfast::node {
@@ -386,7 +387,9 @@ class NodeReader {
       scope.Problem("peers", "a cluster needs peers; leave `cluster` out for a single node");
       return;
     }
-    cluster.tls = ReadMutualTls(scope);
+    bool plain_text = false;
+    scope.ReadFlag("plain_text_on_loopback", &plain_text);
+    ReadClusterIdentity(scope, plain_text, &cluster);
     std::set<NodeId> seen = {settings_.node_id};
     for (int i = 0; i < peers; ++i) {
       const ConfigScope peer = scope.Nested("peers", i);
@@ -399,9 +402,35 @@ class NodeReader {
                      format("node_id {} is taken, by this node or another peer", node_id));
       }
       ReadPeerAddress(peer, &settings);
+      const auto address = SocketAddress::Parse(settings.host, settings.port);
+      if (plain_text && (!address || !address->IsLoopback())) {
+        peer.Problem("address", "without TLS a peer needs a loopback address, as 127.0.0.1:7026");
+      }
       cluster.peers.push_back(std::move(settings));
     }
     settings_.cluster = std::move(cluster);
+  }
+
+  void ReadClusterIdentity(const ConfigScope& scope, bool plain_text, ClusterSettings* cluster) {
+    scope.ReadText("cluster_id", &cluster->cluster_id);
+    if (!plain_text) {
+      cluster->tls = ReadMutualTls(scope);
+      if (!cluster->cluster_id.empty()) {
+        scope.Problem("cluster_id", "the certificate names the cluster; leave cluster_id out");
+      }
+      return;
+    }
+    if (scope.Has("tls")) {
+      scope.Problem("tls", "tls and plain_text_on_loopback exclude each other; leave one out");
+    }
+    if (!raft::IsClusterId(cluster->cluster_id)) {
+      scope.Problem("cluster_id",
+                    "without TLS the cluster needs a name: 1 to 64 of A-Z a-z 0-9 - _ .");
+    }
+    if (!cluster->address.IsLoopback()) {
+      scope.Problem("address",
+                    "without TLS the address must be on loopback, as \"127.0.0.1:7026\"");
+    }
   }
 
   static void ReadPeerAddress(const ConfigScope& peer, PeerSettings* settings) {

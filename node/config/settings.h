@@ -123,7 +123,8 @@ struct PeerSettings {
 
 struct ClusterSettings {
   SocketAddress address{"0.0.0.0", 7026};
-  MutualTlsSettings tls;
+  std::optional<MutualTlsSettings> tls;  // Empty: plain text on loopback.
+  std::string cluster_id;                // Empty: the certificate says it.
   std::vector<PeerSettings> peers;
 };
 

@@ -269,15 +269,22 @@ void AttemptConversation::Take(const smtp::TransactionResult& result,
 
 boost::asio::awaitable<absl::Status> AttemptConversation::BeforeFinalDot() {
   if (aborted_) co_return absl::CancelledError("attempts are being stopped");
-  if (intent_.has_value()) co_return *intent_;
+  if (intent_.has_value() && !intent_->ok()) co_return *intent_;
+  // The first dot of the attempt needs an intent, each further one that we still lead.
+  const bool first = !intent_.has_value();
   AttemptRunner* const runner = &runner_;
   std::shared_ptr<AttemptTask> task = task_;
-  auto start = [runner, task](auto done) {
-    runner->intents_.RecordIntent(*task, std::function<void(absl::Status)>(std::move(done)));
+  auto start = [runner, task, first](auto done) {
+    std::function<void(absl::Status)> answer(std::move(done));
+    if (first) {
+      runner->intents_.RecordIntent(*task, std::move(answer));
+    } else {
+      runner->intents_.ConfirmLeadership(*task, std::move(answer));
+    }
   };
   absl::Status status = co_await AwaitCallback<absl::Status>(start);
-  intent_ = status;
-  report_.intent_made |= status.ok();
+  if (first) intent_ = status;
+  report_.intent_made |= status.ok() || absl::IsAborted(status);
   if (status.ok() && aborted_) co_return absl::CancelledError("attempts are being stopped");
   co_return status;
 }

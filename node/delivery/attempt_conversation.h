@@ -34,6 +34,7 @@ class AttemptConversation final : public smtp::Fence {
   // but looking for one may take long; what it will report is NotSent().
   bool AbortBeforeDot();
   AttemptReport NotSent() const;
+  GroupId group() const { return task_->group; }
 
   boost::asio::awaitable<absl::Status> BeforeFinalDot() override;
 

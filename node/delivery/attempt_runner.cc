@@ -96,17 +96,28 @@ void AttemptRunner::Start(std::shared_ptr<AttemptTask> task, Done done) {
   });
 }
 
+void AttemptRunner::AbortIn(Lane& lane, std::optional<GroupId> group) {
+  for (auto& [one, tell] : lane.under_way) {
+    if (group && one->group() != *group) continue;
+    if (!one->AbortBeforeDot() || !tell) continue;
+    // It may wait long for a host that does not answer; a stop must not.
+    std::exchange(tell, nullptr)(one->NotSent());
+  }
+}
+
 void AttemptRunner::Drain() {
   draining_.store(true);
   for (auto& lane : lanes_) {
     boost::asio::post(lane->executor, [&lane = *lane] {
-      for (auto& [one, tell] : lane.under_way) {
-        if (!one->AbortBeforeDot() || !tell) continue;
-        // It may wait long for a host that does not answer; a stop must not.
-        std::exchange(tell, nullptr)(one->NotSent());
-      }
+      AbortIn(lane, std::nullopt);
       lane.pool->Clear();
     });
+  }
+}
+
+void AttemptRunner::AbortShortOfDot(GroupId group) {
+  for (auto& lane : lanes_) {
+    boost::asio::post(lane->executor, [&lane = *lane, group] { AbortIn(lane, group); });
   }
 }
 

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,11 +27,16 @@
 
 namespace holdfast::node {
 
-// Makes an attempt's intent durable. The answer may come on any thread, exactly once.
+// Keeps the fence before final dots. Answers may come on any thread, exactly once.
 class IntentRecorder {
  public:
   virtual ~IntentRecorder() = default;
+  // Makes the attempt's intent durable. OK: a dot may follow now. kAborted: the intent is recorded,
+  // but this node can't be sure any more that it leads: no dot may follow.
   virtual void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) = 0;
+  // For a further dot of an attempt whose intent is recorded. OK: it may follow now.
+  virtual void ConfirmLeadership(const AttemptTask& task,
+                                 std::function<void(absl::Status)> done) = 0;
 };
 
 struct AttemptRunnerOptions {
@@ -59,6 +65,8 @@ class AttemptRunner {
   // Attempts that have not reached their dot end as not sent, those that look for a connection at
   // once; those past it go on. `done` of each is still called, once.
   void Drain();
+  // The same for the attempts of one group: it is led elsewhere, or about to be.
+  void AbortShortOfDot(GroupId group);
   uint32_t running() const { return running_.load(std::memory_order_relaxed); }
 
  private:
@@ -66,6 +74,7 @@ class AttemptRunner {
   struct Lane;  // What one io thread has: resolver, idle connections.
 
   Lane& LaneFor(const AttemptTask& task);
+  static void AbortIn(Lane& lane, std::optional<GroupId> group);
 
   const AttemptRunnerOptions options_;
   IoPool& io_;

@@ -15,8 +15,18 @@ namespace {
 constexpr size_t kInDoubtPerSweep = 1000;
 constexpr size_t kStalePerSweep = 1000;
 constexpr absl::Duration kSweepInterval = absl::Milliseconds(500);
+constexpr absl::Duration kStaleInterval = absl::Minutes(5);
 // What an attempt holds at most at a time: one body and its encoding.
 constexpr uint64_t kAttemptMemoryMax = 2 << 20;
+// A hand-over waits so long for attempts short of their dot to end, and then so long for the other
+// node to take over, before this one goes on.
+constexpr absl::Duration kHandOverCutMax = absl::Seconds(1);
+constexpr absl::Duration kHandOverWait = absl::Seconds(3);
+// How often nodes are asked about the attempts behind open intents, and how long their answer
+// counts.
+constexpr absl::Duration kQuestionInterval = absl::Seconds(2);
+constexpr absl::Duration kClaimLifetime = absl::Seconds(10);
+constexpr size_t kAttemptsPerQuestionMax = 1000;
 // In the suspects' gate all have one destination.
 constexpr char kSuspects[] = "suspects";
 
@@ -58,7 +68,20 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
           [&host = parts.host, group](raft::Proposal proposal, raft::ProposeCallback done) {
             host.Propose(group, std::move(proposal), std::move(done));
           },
+          [propose = parts.propose, group](raft::Proposal proposal, raft::ProposeCallback done) {
+            propose(group, std::move(proposal), std::move(done));
+          },
           parts.apply, parts.policy)),
+      lease_(std::make_shared<LeaderLease>(
+          LeaderLease::Parts{[&host = parts.host, group](raft::ReadCallback done) {
+                               host.Read(group, std::move(done));
+                             },
+                             [&host = parts.host, group] {
+                               const std::optional<raft::GroupStatus> status = host.Status(group);
+                               return status && status->leading && !status->handing_over;
+                             },
+                             parts.clock},
+          options.lease)),
       random_(Random::FromKernel()) {}
 
 GroupDuties::~GroupDuties() = default;
@@ -74,6 +97,9 @@ absl::StatusOr<queue::MessageView> GroupDuties::Show(const queue::QueueId& id) c
 
 void GroupDuties::OnLeaderChange(bool leads) {
   leads_ = leads;
+  hand_over_.reset();
+  claimed_.clear();
+  next_question_ = absl::ZeroDuration();
   recorder_->OnLeaderChange(leads);
   for (const auto& [attempt, key] : std::exchange(settling_, {})) parts_.notes.Interrupt(key);
   if (!leads) {
@@ -81,6 +107,7 @@ void GroupDuties::OnLeaderChange(bool leads) {
       EndGrant(key, attempt_id, queue::AttemptEnded::Kind::kGone, "");
     }
     scheduler_.OnFollower();
+    parts_.runner.AbortShortOfDot(group_);
     return;
   }
   leading_since_ = parts_.clock.Now();
@@ -107,21 +134,54 @@ void GroupDuties::Drain() {
   scheduler_.SetPaused(true);
 }
 
+void GroupDuties::HandOver(NodeId target) {
+  if (!leads_ || hand_over_) return;
+  hand_over_ = HandingOver{target, parts_.clock.SinceBoot(), false};
+  scheduler_.SetPaused(true);
+  parts_.runner.AbortShortOfDot(group_);
+  FollowHandOver();
+}
+
+void GroupDuties::FollowHandOver() {
+  if (!hand_over_) return;
+  const absl::Duration waited = parts_.clock.SinceBoot() - hand_over_->asked;
+  if (!hand_over_->transferred && (idle() || waited > kHandOverCutMax)) {
+    hand_over_->transferred = true;
+    parts_.host.TransferLeadership(group_, hand_over_->target);
+  }
+  if (waited <= kHandOverCutMax + kHandOverWait) return;
+  Log(LogLevel::kWarn, "hand_over_failed",
+      {{"group", group_.value()}, {"target", hand_over_->target.value()}});
+  hand_over_.reset();
+}
+
+std::vector<uint64_t> GroupDuties::UnderWay(uint64_t boot_id,
+                                            const std::vector<uint64_t>& attempts) const {
+  std::vector<uint64_t> found;
+  if (boot_id != options_.boot_id) return found;
+  for (const uint64_t attempt : attempts) {
+    if (under_way_.contains(attempt)) found.push_back(attempt);
+  }
+  return found;
+}
+
 void GroupDuties::Tick() {
-  if (!leads_) return;
   recorder_->Tick();
+  if (!leads_) return;
+  FollowHandOver();
   if (parts_.clock.Now() >= next_sweep_) {
     next_sweep_ = parts_.clock.Now() + kSweepInterval;
     SettleInDoubt();
     FollowQuarantine();
   }
+  if (parts_.clock.Now() >= next_stale_sweep_) AbandonStale();
   const uint64_t version = parts_.policy.Current()->version();
   if (std::exchange(policy_version_, version) != version) scheduler_.RefreshLimits();
   RunScheduler();
 }
 
 void GroupDuties::RunScheduler() {
-  scheduler_.SetPaused(draining_ || recorder_->stuck());
+  scheduler_.SetPaused(!MayAttempt() || recorder_->stuck());
   const GroupReader reader(*rows_);
   const std::vector<queue::Grant> grants = scheduler_.Tick(parts_.clock.Now(), reader);
   HOLDFAST_CHECK(reader.status().ok()) << "queue rows: " << reader.status();
@@ -253,7 +313,23 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
   return task;
 }
 
+void GroupDuties::ReportNotSent(const std::shared_ptr<AttemptTask>& task) {
+  AttemptReport report;
+  report.started = parts_.clock.Now();
+  report.ended = report.started;
+  report.outcomes.resize(task->recipients.size());
+  report.not_sent = true;
+  report.not_sent_reason = "attempts of this group are being stopped";
+  // Posted: the gate is still in the middle of Enter().
+  parts_.apply.Post([this, task, report] { OnAttemptDone(task, report); });
+}
+
 void GroupDuties::Launch(std::shared_ptr<AttemptTask> task) {
+  // It may have waited long at the gate.
+  if (!MayAttempt()) {
+    ReportNotSent(task);
+    return;
+  }
   Context* const apply = &parts_.apply;
   parts_.runner.Start(std::move(task),
                       [this, apply](std::shared_ptr<AttemptTask> done, AttemptReport report) {
@@ -295,8 +371,11 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     text = report.outcomes.front().answer.ToString();
   }
   const absl::StatusOr<queue::MessageView> view = Show(*id);
-  // Removed by an operator meanwhile, or the group is led elsewhere: nobody to record it for.
-  if (!view.ok() || !leads_) {
+  // Removed by an operator meanwhile: nothing to record. Led elsewhere, and no dot was allowed: the
+  // unit is due there.
+  const bool intended = view.ok() && task->unit < view->units.size() &&
+                        view->units[task->unit].row.intent().attempt_id() == task->attempt_id;
+  if (!view.ok() || (!leads_ && !intended && !report.intent_made)) {
     EndGrant(key, task->attempt_id, view.ok() ? kind : queue::AttemptEnded::Kind::kGone, text);
     return;
   }
@@ -316,7 +395,52 @@ void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl:
   intent.set_node_id(options_.node.value());
   intent.set_boot_id(options_.boot_id);
   intent.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
-  parts_.apply.Post([this, intent, done] { recorder_->Intent(intent, done); });
+  const absl::Duration since = parts_.clock.SinceBoot();
+  auto recorded = [lease = lease_, since, done](const absl::Status& status) {
+    if (status.ok()) {
+      lease->Confirm(since, done);
+    } else {
+      done(status);
+    }
+  };
+  parts_.apply.Post([this, intent, recorded] { recorder_->Intent(intent, recorded); });
+}
+
+void GroupDuties::ConfirmLeadership(const AttemptTask& /*task*/,
+                                    std::function<void(absl::Status)> done) {
+  // The intent is old: only a new read point will do.
+  lease_->Confirm(-absl::InfiniteDuration(), std::move(done));
+}
+
+void GroupDuties::AskAboutIntents(const std::vector<queue::InDoubtUnit>& units) {
+  const absl::Duration now = parts_.clock.SinceBoot();
+  std::erase_if(claimed_, [now](const auto& one) { return one.second < now; });
+  if (now < next_question_) return;
+  next_question_ = now + kQuestionInterval;
+  std::map<std::pair<uint64_t, uint64_t>, std::vector<uint64_t>> questions;
+  for (const queue::InDoubtUnit& unit : units) {
+    if (unit.attempt.node_id == options_.node.value()) continue;
+    std::vector<uint64_t>& attempts = questions[{unit.attempt.node_id, unit.attempt.boot_id}];
+    if (attempts.size() < kAttemptsPerQuestionMax) attempts.push_back(unit.attempt.attempt_id);
+  }
+  for (auto& [maker, attempts] : questions) {
+    Context* const apply = &parts_.apply;
+    const auto [node, boot] = maker;
+    parts_.ask_under_way(
+        NodeId{node}, group_, boot, std::move(attempts),
+        [this, apply, node = node, boot = boot](absl::StatusOr<std::vector<uint64_t>> answer) {
+          if (!answer.ok()) return;  // Not reached: nobody answers for them.
+          apply->Post([this, node, boot, attempts = *std::move(answer)] {
+            const absl::Duration until = parts_.clock.SinceBoot() + kClaimLifetime;
+            for (const uint64_t attempt : attempts) claimed_[{attempt, node, boot}] = until;
+          });
+        });
+  }
+}
+
+bool GroupDuties::IsClaimed(const queue::AttemptKey& attempt) const {
+  const auto found = claimed_.find(attempt);
+  return found != claimed_.end() && found->second >= parts_.clock.SinceBoot();
 }
 
 void GroupDuties::SettleInDoubt() {
@@ -326,11 +450,12 @@ void GroupDuties::SettleInDoubt() {
   HOLDFAST_CHECK(page.ok()) << "queue rows: " << page.status();
   const std::shared_ptr<const PolicySnapshot> policy = parts_.policy.Current();
   const absl::Time now = parts_.clock.Now();
+  AskAboutIntents(page->units);
   for (const queue::InDoubtUnit& unit : page->units) {
     const bool ours =
         unit.attempt.boot_id == options_.boot_id && unit.attempt.node_id == options_.node.value();
     if (ours && under_way_.contains(unit.attempt.attempt_id)) continue;
-    if (settling_.contains(unit.attempt)) continue;
+    if (settling_.contains(unit.attempt) || IsClaimed(unit.attempt)) continue;
     if (std::max(unit.since, leading_since_) + policy->settings().in_doubt_wait > now) continue;
     SettleOne(unit, *policy, now);
   }
@@ -366,16 +491,23 @@ void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot
                      });
 }
 
+// A submission of this node from before its start has lost its session; so has one of another node
+// that is older than any session may be. That node says itself when a submission ends without its
+// content, unless it crashes.
 void GroupDuties::AbandonStale() {
   const GroupReader reader(*rows_);
-  const absl::StatusOr<std::vector<queue::QueueId>> stale =
-      queue::ListStaleSubmissions(reader, leading_since_, kStalePerSweep);
-  HOLDFAST_CHECK(stale.ok()) << "queue rows: " << stale.status();
-  for (const queue::QueueId& id : *stale) {
+  const absl::Time now = parts_.clock.Now();
+  next_stale_sweep_ = now + kStaleInterval;
+  const absl::StatusOr<std::vector<queue::QueueId>> begun =
+      queue::ListStaleSubmissions(reader, now, kStalePerSweep);
+  HOLDFAST_CHECK(begun.ok()) << "queue rows: " << begun.status();
+  for (const queue::QueueId& id : *begun) {
+    const bool ours = id.node_bits() == queue::QueueId::NodeBits(options_.node);
+    if (id.time() >= (ours ? options_.started : now - options_.submission_max)) continue;
     command::Command command;
     command.mutable_abandon()->set_queue_id(id.ToString());
     command.mutable_abandon()->set_reason("its node stopped before the submission was complete");
-    command.mutable_abandon()->set_stamped_us(absl::ToUnixMicros(leading_since_));
+    command.mutable_abandon()->set_stamped_us(absl::ToUnixMicros(now));
     recorder_->Propose(std::move(command), {});
   }
 }

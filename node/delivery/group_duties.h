@@ -1,8 +1,14 @@
 // node/delivery/group_duties.h
 // GroupDuties is what the leader of a queue group does for its mail: lets the scheduler grant,
 // starts attempts, records intents and outcomes, waits for what is in doubt and then settles it by
-// policy, abandons submissions that a former life of the leader left half way, and holds messages
-// that seem to crash the node (AttemptNotes).
+// policy, abandons submissions that were left half way, and holds messages that seem to crash the
+// node (AttemptNotes).
+//
+// When leadership ends, attempts short of their dot are cut; those past it go on, and their
+// outcomes are recorded with whoever leads by then. Before a planned transfer the same happens
+// first, so that nothing has to be repeated. A new leader leaves units with an open intent alone as
+// long as the node that made it says that the attempt is under way, and then for the policy's
+// in_doubt_wait.
 //
 // Threads:  owned by the apply context, but for RecordIntent() and what attempts report, which post
 //           there.
@@ -15,6 +21,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +32,7 @@
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
+#include "node/delivery/leader_lease.h"
 #include "node/delivery/notice_writer.h"
 #include "node/delivery/outcome_writer.h"
 #include "node/delivery/recorder.h"
@@ -35,8 +43,16 @@
 
 namespace holdfast::node {
 
+// Asks `node` which of the attempts of its life `boot_id` are under way. OK: those are.
+using UnderWayQuestion =
+    std::function<void(NodeId node, GroupId group, uint64_t boot_id, std::vector<uint64_t> attempts,
+                       std::function<void(absl::StatusOr<std::vector<uint64_t>>)> done)>;
+
 struct DutyParts {
   raft::GroupHost& host;
+  // Proposes to whoever leads the group.
+  std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
+  UnderWayQuestion ask_under_way;
   Context& apply;
   const raft::Store& store;
   const PolicyHolder& policy;
@@ -54,6 +70,12 @@ struct DutyOptions {
   std::string hostname;
   NodeId node;
   uint64_t boot_id = 0;
+  // The node's life began; submissions that it took before are abandoned.
+  absl::Time started;
+  // Other nodes' submissions without an end are abandoned after so long: no session lasts longer.
+  absl::Duration submission_max = absl::Hours(2);
+  // See LeaderLease.
+  absl::Duration lease;
   queue::SchedulerOptions scheduler;
 };
 
@@ -71,11 +93,20 @@ class GroupDuties {
   void Tick();
   // No new attempts from now on.
   void Drain();
+  // Cuts attempts short of their dot, waits for that a moment, and transfers leadership to
+  // `target`. What comes of it shows in leads(); if nothing does, attempts go on after
+  // hand_over_wait.
+  void HandOver(NodeId target);
 
   // Thread-safe.
   void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done);
+  void ConfirmLeadership(const AttemptTask& task, std::function<void(absl::Status)> done);
+
+  // Which of these attempts of this life are not settled yet.
+  std::vector<uint64_t> UnderWay(uint64_t boot_id, const std::vector<uint64_t>& attempts) const;
 
   bool leads() const { return leads_; }
+  bool handing_over() const { return hand_over_.has_value(); }
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
   const queue::Scheduler& scheduler() const { return scheduler_; }
@@ -92,6 +123,13 @@ class GroupDuties {
   void OnAttemptDone(const std::shared_ptr<AttemptTask>& task, const AttemptReport& report);
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
+  // Whether `task` may go on: this node leads, and will for a while.
+  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_; }
+  void ReportNotSent(const std::shared_ptr<AttemptTask>& task);
+  void FollowHandOver();
+  // Asks the nodes that made open intents about them; what they answer for is left alone.
+  void AskAboutIntents(const std::vector<queue::InDoubtUnit>& units);
+  bool IsClaimed(const queue::AttemptKey& attempt) const;
   void SettleInDoubt();
   void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy, absl::Time now);
   // Ends the grants of messages whose quarantine was applied, and asks again for the others.
@@ -110,7 +148,17 @@ class GroupDuties {
   NoticeWriter notices_;
   OutcomeWriter outcomes_;
   std::shared_ptr<Recorder> recorder_;
+  std::shared_ptr<LeaderLease> lease_;
   Random random_;
+  struct HandingOver {
+    NodeId target;
+    absl::Duration asked;  // Clock::SinceBoot().
+    bool transferred = false;
+  };
+  std::optional<HandingOver> hand_over_;
+  // Attempts that other nodes answer for, and until when that counts (Clock::SinceBoot()).
+  std::map<queue::AttemptKey, absl::Duration> claimed_;
+  absl::Duration next_question_;
   bool leads_ = false;
   bool draining_ = false;
   uint64_t policy_version_ = 0;
@@ -122,6 +170,7 @@ class GroupDuties {
   std::map<queue::AttemptKey, queue::UnitKey> settling_;
   absl::Time leading_since_;
   absl::Time next_sweep_;
+  absl::Time next_stale_sweep_;
 };
 
 }  // namespace holdfast::node

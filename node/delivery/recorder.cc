@@ -34,39 +34,31 @@ void AddNotices(std::vector<MadeNotice>& notices, std::vector<raft::Body>& bodie
 
 void Recorder::OnLeaderChange(bool leads) {
   leads_ = leads;
-  // Answers to what was proposed in an earlier leadership are nobody's any more.
+  // Answers to intents that were proposed in an earlier leadership are nobody's any more.
   ++generation_;
   intents_under_way_ = false;
-  outcomes_under_way_ = false;
-  stuck_ = false;
-  batch_max_ = kOutcomesPerCommandMax;
   if (leads) return;
   for (auto& [attempt, done] : std::exchange(intents_waiting_, {})) {
     done(absl::UnavailableError("leadership was lost"));
   }
-  intents_.clear();
   // The new leader finds the open intents; what had none is simply due again.
-  for (PendingOutcome& one : std::exchange(offered_, {})) one.done();
-  for (PendingOutcome& one : std::exchange(outcomes_, {})) one.done();
+  intents_.clear();
 }
 
-void Recorder::Send(command::Command command, std::vector<raft::Body> bodies,
-                    std::function<void(Recorder&, const raft::ProposeResult&)> done) {
+void Recorder::Send(const Proposer& propose, command::Command command,
+                    std::vector<raft::Body> bodies, Answered done) {
   command.set_policy_version(policy_.Current()->version());
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   HOLDFAST_CHECK(bytes.ok()) << "a command of our own can't be encoded: " << bytes.status();
   auto self = shared_from_this();
-  const uint64_t generation = generation_;
-  auto answer = [self, generation, done = std::move(done)](const raft::ProposeResult& result) {
-    self->apply_.Post([self, generation, done, result] {
-      if (self->generation_ == generation) done(*self, result);
-    });
+  auto answer = [self, done = std::move(done)](const raft::ProposeResult& result) {
+    self->apply_.Post([self, done, result] { done(*self, result); });
   };
-  propose_({*std::move(bytes), std::move(bodies)}, std::move(answer));
+  propose({*std::move(bytes), std::move(bodies)}, std::move(answer));
 }
 
 void Recorder::Propose(command::Command command, std::vector<raft::Body> bodies) {
-  Send(std::move(command), std::move(bodies),
+  Send(propose_, std::move(command), std::move(bodies),
        [](Recorder& self, const raft::ProposeResult& result) {
          if (result.status.ok() || result.index != raft::LogIndex{}) return;
          Log(LogLevel::kWarn, "command_not_recorded",
@@ -95,9 +87,10 @@ void Recorder::FlushIntents() {
     *command.mutable_intents()->add_intents() = std::move(intents_[i]);
   }
   intents_.erase(intents_.begin(), intents_.begin() + static_cast<ptrdiff_t>(count));
-  Send(std::move(command), {}, [attempts](Recorder& self, const raft::ProposeResult& result) {
-    self.OnIntentsProposed(attempts, result);
-  });
+  Send(propose_here_, std::move(command), {},
+       [attempts, generation = generation_](Recorder& self, const raft::ProposeResult& result) {
+         if (self.generation_ == generation) self.OnIntentsProposed(attempts, result);
+       });
 }
 
 void Recorder::OnIntentsProposed(const std::vector<uint64_t>& attempts,
@@ -135,16 +128,12 @@ void Recorder::OnEvents(const std::vector<queue::Event>& events) {
 }
 
 void Recorder::Outcome(MadeOutcome outcome, OutcomeDone done) {
-  if (!leads_) {
-    done();
-    return;
-  }
   outcomes_.push_back({std::move(outcome), std::move(done)});
   FlushOutcomes();
 }
 
 void Recorder::FlushOutcomes() {
-  if (outcomes_under_way_ || stuck_ || outcomes_.empty() || !leads_) return;
+  if (outcomes_under_way_ || stuck_ || outcomes_.empty()) return;
   size_t bodies = 0;
   size_t body_bytes = 0;
   size_t bytes = 0;
@@ -174,13 +163,12 @@ void Recorder::OfferOutcomes() {
     outcome = one.made.outcome;
     AddNotices(one.made.notices, bodies, [&outcome] { return outcome.add_notices(); });
   }
-  Send(std::move(command), std::move(bodies),
+  Send(propose_, std::move(command), std::move(bodies),
        [](Recorder& self, const raft::ProposeResult& result) { self.OnOutcomesProposed(result); });
 }
 
 void Recorder::OnOutcomesProposed(const raft::ProposeResult& result) {
   outcomes_under_way_ = false;
-  if (!leads_) return;  // OnLeaderChange() has answered.
   // With an index the queue's state has spoken, for good. Without one nothing happened, or it is
   // not known: offered again, the same attempts are recorded once at most.
   if (result.index == raft::LogIndex{}) {
@@ -236,7 +224,7 @@ void Recorder::ProposeWarning(MadeOutcome& made) {
 }
 
 void Recorder::Tick() {
-  if (stuck_ && leads_ && !outcomes_under_way_ && !offered_.empty()) OfferOutcomes();
+  if (stuck_ && !outcomes_under_way_ && !offered_.empty()) OfferOutcomes();
 }
 
 }  // namespace holdfast::node

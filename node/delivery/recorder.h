@@ -1,8 +1,9 @@
 // node/delivery/recorder.h
 // Recorder puts what attempts need recorded into the group's log: intents before a final dot,
 // outcomes after it. While one command is on its way the next ones gather, so that many attempts
-// share an entry. Outcomes are offered until they are recorded or leadership is lost: an attempt
-// that happened must not be forgotten. Intents are offered once: without one the dot is not sent.
+// share an entry. Outcomes are offered until they are recorded, also when the group is led
+// elsewhere by then: an attempt that happened must not be forgotten. Intents are offered once, and
+// only to a leader on this node: without one the dot is not sent.
 //
 // Threads:  owned by the apply context; proposals' answers are posted there.
 // Lifetime: shared by the callbacks that are under way; what `propose` needs outlives them.
@@ -34,11 +35,16 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   // The outcome was applied, or refused by the queue's state: it is settled either way.
   using OutcomeDone = std::function<void()>;
 
-  // Proposes to the group; GroupHost::Propose() outside tests.
   using Proposer = std::function<void(raft::Proposal, raft::ProposeCallback)>;
 
-  Recorder(GroupId group, Proposer propose, Context& apply, const PolicyHolder& policy)
-      : group_(group), propose_(std::move(propose)), apply_(apply), policy_(policy) {}
+  // `propose_here` is GroupHost::Propose(), for intents; `propose` goes to whoever leads the group.
+  Recorder(GroupId group, Proposer propose_here, Proposer propose, Context& apply,
+           const PolicyHolder& policy)
+      : group_(group),
+        propose_here_(std::move(propose_here)),
+        propose_(std::move(propose)),
+        apply_(apply),
+        policy_(policy) {}
 
   void OnLeaderChange(bool leads);
 
@@ -47,7 +53,7 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   void OnEvents(const std::vector<queue::Event>& events);
 
   void Outcome(MadeOutcome outcome, OutcomeDone done);
-  // Offers again what could not be recorded. From the group's tick.
+  // Offers again what could not be recorded. From the group's tick, whoever leads.
   void Tick();
   // Outcomes could not be recorded just now: no new attempts meanwhile.
   bool stuck() const { return stuck_; }
@@ -69,16 +75,18 @@ class Recorder : public std::enable_shared_from_this<Recorder> {
   void OfferLess();
   void OnOutcomesProposed(const raft::ProposeResult& result);
   void ProposeWarning(MadeOutcome& made);
-  void Send(command::Command command, std::vector<raft::Body> bodies,
-            std::function<void(Recorder&, const raft::ProposeResult&)> done);
+  using Answered = std::function<void(Recorder&, const raft::ProposeResult&)>;
+  void Send(const Proposer& propose, command::Command command, std::vector<raft::Body> bodies,
+            Answered done);
 
   const GroupId group_;
+  const Proposer propose_here_;
   const Proposer propose_;
   Context& apply_;
   const PolicyHolder& policy_;
   bool leads_ = false;
   bool stuck_ = false;
-  uint64_t generation_ = 0;  // Of leadership: raised whenever it comes or goes.
+  uint64_t generation_ = 0;  // Of leadership: raised whenever it comes or goes. For intents.
   size_t batch_max_ = 200;   // Outcomes in one command; less after one that was too large.
 
   bool intents_under_way_ = false;

@@ -24,6 +24,10 @@ class RecorderTest : public testing::Test {
       : recorder_(std::make_shared<Recorder>(
             GroupId{3},
             [this](raft::Proposal proposal, raft::ProposeCallback done) {
+              ++offered_here_;
+              offered_.push_back({std::move(proposal), std::move(done)});
+            },
+            [this](raft::Proposal proposal, raft::ProposeCallback done) {
               offered_.push_back({std::move(proposal), std::move(done)});
             },
             apply_, policy_)) {}
@@ -61,6 +65,7 @@ class RecorderTest : public testing::Test {
   PolicyHolder policy_;
   ManualContext apply_;
   std::deque<Offered> offered_;
+  int offered_here_ = 0;  // To this node's group host alone.
   std::shared_ptr<Recorder> recorder_;
   int settled_ = 0;
 };
@@ -139,19 +144,41 @@ TEST_F(RecorderTest, WhatIsNotKnownToBeRecordedIsOfferedAgain) {
   EXPECT_EQ(settled_, 2);
 }
 
-TEST_F(RecorderTest, AnswersOfAnEarlierLeadershipAreNobodys) {
+TEST_F(RecorderTest, OutcomesOutliveLeadership) {
   recorder_->OnLeaderChange(true);
   Add(Made(1));
-  recorder_->OnLeaderChange(false);
-  EXPECT_EQ(settled_, 1);  // The next leader finds the open intent.
-  recorder_->OnLeaderChange(true);
   Add(Made(2));
-  ASSERT_EQ(offered_.size(), 2u);
-  Answer(absl::OkStatus(), 5);  // Of the first one: must not settle the second.
+  recorder_->OnLeaderChange(false);
+  Add(Made(3));  // Of an attempt that was past its dot.
+  EXPECT_EQ(settled_, 0);
+  Answer(absl::DeadlineExceededError("leadership was lost"));
+  recorder_->Tick();
+  Answer(absl::OkStatus(), 5);  // By the new leader.
   EXPECT_EQ(settled_, 1);
-  EXPECT_EQ(recorder_->outcomes_waiting(), 1u);
+  ASSERT_EQ(offered_.size(), 1u);
+  EXPECT_EQ(Attempts(), 2);
   Answer(absl::OkStatus(), 6);
-  EXPECT_EQ(settled_, 2);
+  EXPECT_EQ(settled_, 3);
+  EXPECT_EQ(offered_here_, 0);
+}
+
+TEST_F(RecorderTest, AnswersToIntentsOfAnEarlierLeadershipAreNobodys) {
+  recorder_->OnLeaderChange(true);
+  int answers = 0;
+  command::Intent intent;
+  intent.set_attempt_id(11);
+  recorder_->Intent(intent, [&](const absl::Status&) { ++answers; });
+  recorder_->OnLeaderChange(false);
+  EXPECT_EQ(answers, 1);
+  recorder_->OnLeaderChange(true);
+  intent.set_attempt_id(12);
+  recorder_->Intent(intent, [&](const absl::Status&) { ++answers; });
+  ASSERT_EQ(offered_.size(), 2u);
+  EXPECT_EQ(offered_here_, 2);
+  Answer(absl::DeadlineExceededError("overwritten"));  // Of the first one.
+  EXPECT_EQ(answers, 1);
+  Answer(absl::DeadlineExceededError("no majority"));
+  EXPECT_EQ(answers, 2);
 }
 
 TEST_F(RecorderTest, AnIntentThatIsNotAppliedGetsNoDot) {

@@ -25,6 +25,10 @@ class NodeHealth {
   // The node looks about once a second; submissions reserve what they are about to store.
   DiskBudget& disk() { return disk_; }
   const DiskBudget& disk() const { return disk_; }
+  // This node has a policy for an empty cluster, and the cluster has not taken one over yet: mail
+  // that came now would be judged by the default one.
+  void SetPolicyPending(bool pending) { policy_pending_.store(pending, std::memory_order_relaxed); }
+  void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
   void SetStopping() { stopping_.store(true, std::memory_order_relaxed); }
 
   // OK; kUnavailable (451 or 421): stopping, or no group has a leader that we can use;
@@ -34,6 +38,8 @@ class NodeHealth {
  private:
   const LeaderTable& leaders_;
   DiskBudget disk_;
+  std::atomic<bool> policy_pending_{false};
+  std::atomic<bool> draining_{false};
   std::atomic<bool> stopping_{false};
 };
 

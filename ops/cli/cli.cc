@@ -61,12 +61,15 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
   app.footer(
       "Examples:\n"
       "  holdfast status\n"
+      "  holdfast cluster status\n"
       "  holdfast queue summary\n"
       "  holdfast queue list --destination example.com --output json\n"
       "  holdfast policy apply policy.textproto --comment \"new smarthost\"\n"
       "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be reached.");
   AddGlobalOptions(app, session.options());
   AddStatus(app, session);
+  AddCluster(app, session);
+  AddNode(app, session);
   AddQueue(app, session);
   AddPolicy(app, session);
   try {

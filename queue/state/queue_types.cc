@@ -74,9 +74,10 @@ uint32_t QueueId::node_bits() const {
   return static_cast<uint32_t>(rest >> 20) & kNodeMask;
 }
 
+uint32_t QueueId::NodeBits(NodeId node) { return static_cast<uint32_t>(node.value()) & kNodeMask; }
+
 QueueIdGenerator::QueueIdGenerator(NodeId node, uint32_t counter_start)
-    : node_bits_(static_cast<uint32_t>(node.value()) & kNodeMask),
-      counter_start_(counter_start & kCounterMask) {}
+    : node_bits_(QueueId::NodeBits(node)), counter_start_(counter_start & kCounterMask) {}
 
 QueueId QueueIdGenerator::Next(absl::Time now) {
   const uint64_t milliseconds = MillisecondsOf(now);

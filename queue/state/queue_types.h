@@ -41,6 +41,7 @@ class QueueId {
   absl::Time time() const;
   // The lowest 12 bits of the accepting node's id.
   uint32_t node_bits() const;
+  static uint32_t NodeBits(NodeId node);
 
   auto operator<=>(const QueueId&) const = default;
   friend std::ostream& operator<<(std::ostream& out, const QueueId& id) { return out << id.text(); }

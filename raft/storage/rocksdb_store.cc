@@ -630,7 +630,7 @@ absl::StatusOr<bool> StoreExists(const StoreOptions& options) {
 absl::StatusOr<std::unique_ptr<Store>> CreateStore(const StoreOptions& options,
                                                    const StoreIdentity& identity,
                                                    const std::vector<GroupSeed>& groups) {
-  if (identity.cluster_id.size() != 32 || identity.node == NodeId()) {
+  if (identity.cluster_id.empty() || identity.cluster_id.size() > 64 || identity.node == NodeId()) {
     return MakeStatus(absl::StatusCode::kInvalidArgument, "a store needs a cluster and a node id");
   }
   HOLDFAST_ASSIGN_OR_RETURN(std::shared_ptr<Engine> engine, OpenEngine(options, /*create=*/true));

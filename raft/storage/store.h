@@ -50,7 +50,7 @@ inline constexpr uint32_t kStoreFormat = 1;
 
 // Who this store belongs to. Written once, by CreateStore.
 struct StoreIdentity {
-  std::string cluster_id;  // 32 hexadecimal digits: 16 random bytes.
+  std::string cluster_id;  // 1 to 64 characters; NewClusterId() when nobody names one.
   NodeId node;
 
   bool operator==(const StoreIdentity&) const = default;

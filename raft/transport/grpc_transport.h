@@ -44,6 +44,7 @@
 #include "base/status.h"
 #include "base/strong_id.h"
 #include "raft/core/raft_types.h"
+#include "raft/transport/peer_identity.h"
 #include "raft/transport/transport.h"
 
 namespace holdfast::raft {
@@ -61,6 +62,10 @@ struct PeerTlsFiles {
   std::string key_file;
   std::string authority_file;  // Signed the certificates of all nodes.
 };
+
+// The node that a certificate names. kInvalidArgument: can't be read; kPermissionDenied: names
+// none.
+absl::StatusOr<PeerIdentity> IdentityOfCertificateFile(const std::string& file);
 
 struct GrpcTransportOptions {
   NodeId self;

@@ -60,6 +60,17 @@ absl::StatusOr<std::vector<std::string>> UrisOfFile(const std::string& file) {
   return uris;
 }
 
+}  // namespace
+
+absl::StatusOr<PeerIdentity> IdentityOfCertificateFile(const std::string& file) {
+  HOLDFAST_ASSIGN_OR_RETURN(const std::vector<std::string> uris, UrisOfFile(file));
+  absl::StatusOr<PeerIdentity> identity = IdentityOfCertificate(uris);
+  if (!identity.ok()) return Annotate(identity.status(), file);
+  return identity;
+}
+
+namespace {
+
 // A wrong file must be found here and not as a handshake that fails on the other side. What is in
 // key and authority gRPC checks itself.
 absl::Status CheckTlsFiles(const GrpcTransportOptions& options) {

@@ -93,6 +93,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   absl::Status Bind();
   std::vector<Endpoint> bound() const;
   void Start();
+  void SetPaused(bool paused);
   void Stop(absl::Duration deadline, std::function<void()> done);
   size_t sessions() const {
     MutexLock lock(mutex_);
@@ -156,6 +157,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   size_t turning_away_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool paused_ ABSL_GUARDED_BY(mutex_) = false;
   std::function<void()> done_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -254,7 +256,7 @@ void Listener::Impl::OnAccepted(tcp::socket socket, const asio::any_io_executor&
   {
     MutexLock lock(mutex_);
     sessions_.emplace(id, Entry{executor, session});
-    stopping = stopping_;
+    stopping = stopping_ || paused_;
   }
   // Stop() may have told all others between our admission and now.
   if (stopping) asio::post(executor, [session] { session->Stop(); });
@@ -267,7 +269,7 @@ std::optional<Reply> Listener::Impl::Admit(const std::string& key) {
   const auto refuse = [&](std::string_view why) {
     return Reply(421, {4, 3, 2}, format("{} {}; try again later", options_.hostname, why));
   };
-  if (stopping_) return refuse("Service is shutting down");
+  if (stopping_ || paused_) return refuse("Service is shutting down");
   if (admitted_ >= options_.sessions_max) return refuse("Too many connections");
   const auto found = by_client_.find(key);
   if (found != by_client_.end() && found->second >= options_.sessions_per_client_max) {
@@ -326,6 +328,14 @@ asio::awaitable<void> Listener::Impl::TurnAway(std::shared_ptr<Impl> self,
     --self->turning_away_;
   }
   (void)running;
+}
+
+void Listener::Impl::SetPaused(bool paused) {
+  {
+    MutexLock lock(mutex_);
+    paused_ = paused;
+  }
+  if (paused) ForEachSession(&Session::Stop);
 }
 
 void Listener::Impl::Stop(absl::Duration deadline, std::function<void()> done) {
@@ -387,6 +397,7 @@ void Listener::Start() { impl_->Start(); }
 void Listener::Stop(absl::Duration deadline, std::function<void()> done) {
   impl_->Stop(deadline, std::move(done));
 }
+void Listener::SetPaused(bool paused) { impl_->SetPaused(paused); }
 size_t Listener::sessions() const { return impl_->sessions(); }
 
 }  // namespace holdfast::smtp

@@ -72,6 +72,10 @@ class Listener {
   // are cut. `done` runs once, on one of the executors, when the last session has ended. Call once.
   void Stop(absl::Duration deadline, std::function<void()> done);
 
+  // While paused, a new connection gets 421 and a close, and sessions end with 421 before their
+  // next transaction: those that were open when the pause began end, whatever follows. Thread-safe.
+  void SetPaused(bool paused);
+
   size_t sessions() const;
 
  private:

@@ -340,5 +340,42 @@ TEST_F(CliTest, PolicyIsAppliedShownComparedAndRolledBack) {
   EXPECT_EQ(Run({"policy", "diff"}).code, 2);
 }
 
+TEST_F(CliTest, ClusterStatusIsTwoTables) {
+  const Ran ran = Run({"cluster", "status"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("cluster trial, as node 1 sees it (*)\n"), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("1 *   127.0.0.1:7101  mail1.example.com  up           control+1"),
+            std::string::npos)
+      << ran.out;
+  EXPECT_NE(ran.out.find("2     127.0.0.1:7102  -                  never heard"), std::string::npos)
+      << ran.out;
+  EXPECT_NE(ran.out.find("1      node 1  node 2     7         99         0  1:0  2:away\n"),
+            std::string::npos)
+      << ran.out;
+}
+
+TEST_F(CliTest, NodesAreDrainedAndComeBack) {
+  Ran ran = Run({"node", "drain"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "drained: the node leads nothing, and nothing is under way\n");
+  ran = Run({"node", "drain", "--deadline", "1"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.err,
+            "holdfast: not idle when the time was up: 0 groups led, 3 attempts, 0 sessions; "
+            "attempts that are cut will be listed in doubt\n");
+  ran = Run({"node", "undrain"});
+  EXPECT_EQ(ran.out, "the node takes part again\n");
+  EXPECT_EQ(backend_.calls().back().verb, "node undrain");
+}
+
+TEST_F(CliTest, ATransferNamesGroupAndNode) {
+  Ran ran = Run({"cluster", "transfer", "--group", "3", "--to", "2"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "node 2 leads group 3\n");
+  ran = Run({"cluster", "transfer", "--to", "2"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_NE(ran.err.find("--group"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace holdfast

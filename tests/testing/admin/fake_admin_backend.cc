@@ -133,6 +133,64 @@ absl::Status FakeAdminBackend::GetStatus(const node::AdminCall& call,
   return absl::OkStatus();
 }
 
+absl::Status FakeAdminBackend::ClusterStatus(const node::AdminCall& call,
+                                             admin::ClusterStatusResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(Note(call, "cluster status"));
+  response->set_cluster_id("trial");
+  response->set_node_id(1);
+  admin::ClusterNode& own = *response->add_nodes();
+  own.set_node_id(1);
+  own.set_address("127.0.0.1:7101");
+  own.set_hostname("mail1.example.com");
+  own.set_version("1.2.3");
+  own.set_feature_level(1);
+  own.set_state(admin::UP);
+  own.set_heard_ms_ago(0);
+  own.set_groups_led(1);
+  own.set_leads_control(true);
+  own.set_messages_accepted(1234);
+  admin::ClusterNode& other = *response->add_nodes();
+  other.set_node_id(2);
+  other.set_address("127.0.0.1:7102");
+  other.set_state(admin::SILENT);
+  admin::ClusterGroup& group = *response->add_groups();
+  group.set_group(1);
+  group.set_leader_node_id(1);
+  group.set_home_node_id(2);
+  group.set_term(7);
+  group.set_commit_index(99);
+  admin::ClusterMember& member = *group.add_members();
+  member.set_node_id(1);
+  member.set_active(true);
+  group.add_members()->set_node_id(2);
+  return absl::OkStatus();
+}
+
+absl::Status FakeAdminBackend::ClusterTransfer(const node::AdminCall& call,
+                                               const admin::ClusterTransferRequest& request,
+                                               admin::ClusterTransferResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(Note(call, "cluster transfer"));
+  response->set_leader_node_id(request.to_node_id());
+  return absl::OkStatus();
+}
+
+absl::Status FakeAdminBackend::NodeDrain(const node::AdminCall& call,
+                                         const admin::NodeDrainRequest& request,
+                                         admin::NodeDrainResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(Note(call, "node drain"));
+  response->set_done(request.deadline_seconds() != 1);
+  if (!response->done()) response->set_attempts_running(3);
+  return absl::OkStatus();
+}
+
+absl::Status FakeAdminBackend::NodeUndrain(const node::AdminCall& call) {
+  MutexLock lock(mutex_);
+  return Note(call, "node undrain");
+}
+
 absl::Status FakeAdminBackend::QueueSummary(const node::AdminCall& call,
                                             const admin::QueueSummaryRequest&,
                                             admin::QueueSummaryResponse* response) {

@@ -33,6 +33,14 @@ class FakeAdminBackend final : public node::AdminBackend {
   std::vector<std::string> queue_ids() const;
 
   absl::Status GetStatus(const node::AdminCall& call, admin::StatusResponse* response) override;
+  absl::Status ClusterStatus(const node::AdminCall& call,
+                             admin::ClusterStatusResponse* response) override;
+  absl::Status ClusterTransfer(const node::AdminCall& call,
+                               const admin::ClusterTransferRequest& request,
+                               admin::ClusterTransferResponse* response) override;
+  absl::Status NodeDrain(const node::AdminCall& call, const admin::NodeDrainRequest& request,
+                         admin::NodeDrainResponse* response) override;
+  absl::Status NodeUndrain(const node::AdminCall& call) override;
   absl::Status QueueSummary(const node::AdminCall& call, const admin::QueueSummaryRequest& request,
                             admin::QueueSummaryResponse* response) override;
   absl::Status QueueList(const node::AdminCall& call, const admin::QueueListRequest& request,

@@ -1,0 +1,165 @@
+#include "node/peers/peer_calls.h"
+
+#include <memory>
+#include <utility>
+
+namespace holdfast::node {
+namespace {
+
+absl::Status Malformed(std::string_view what) {
+  return MakeStatus(absl::StatusCode::kInvalidArgument, "a malformed call of a peer: {}", what);
+}
+
+template <typename Message>
+absl::Status Parse(std::string_view bytes, std::string_view what, Message* message) {
+  if (bytes.size() > INT32_MAX ||
+      !message->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return Malformed(what);
+  }
+  if (message->format() != kPeerCallFormat) {
+    return MakeStatus(absl::StatusCode::kUnimplemented, "{} of format {}, this build knows {}",
+                      what, message->format(), kPeerCallFormat);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckUnderWay(const peer_call::UnderWay& under_way) {
+  if (under_way.attempt_ids_size() > kAttemptsPerQuestionMax) return Malformed("attempts");
+  return absl::OkStatus();
+}
+
+absl::Status CheckBeat(const peer_call::Beat& beat) {
+  bool fits = beat.groups_size() <= kGroupsPerBeatMax;
+  for (const std::string* text : {&beat.hostname(), &beat.version(), &beat.not_ready_reason(),
+                                  &beat.load_part(), &beat.handed_over_reason()}) {
+    fits &= text->size() <= kBeatTextBytesMax;
+  }
+  for (const peer_call::LedGroup& group : beat.groups()) fits &= group.members_size() <= 64;
+  return fits ? absl::OkStatus() : Malformed("beat");
+}
+
+absl::Status CheckForming(const peer_call::Forming& forming) {
+  bool fits = forming.tokens_size() <= kFirstNodesMax && forming.nodes_size() <= kFirstNodesMax &&
+              forming.token().size() == 32;
+  for (const peer_call::FormingToken& token : forming.tokens()) fits &= token.token().size() == 32;
+  return fits ? absl::OkStatus() : Malformed("forming");
+}
+
+absl::Status CheckPropose(const peer_call::Propose& propose) {
+  if (propose.command().empty() || propose.bodies_size() > kBodiesPerProposalMax) {
+    return Malformed("proposal");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckProposed(const peer_call::Proposed& proposed) {
+  if (proposed.code() > static_cast<uint32_t>(absl::StatusCode::kUnauthenticated)) {
+    return Malformed("result");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+std::string EncodeRequest(peer_call::Request request) {
+  request.set_format(kPeerCallFormat);
+  return request.SerializeAsString();
+}
+
+absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
+  peer_call::Request request;
+  HOLDFAST_RETURN_IF_ERROR(Parse(bytes, "request", &request));
+  switch (request.kind_case()) {
+    case peer_call::Request::kPropose:
+      HOLDFAST_RETURN_IF_ERROR(CheckPropose(request.propose()));
+      return request;
+    case peer_call::Request::kUnderWay:
+      HOLDFAST_RETURN_IF_ERROR(CheckUnderWay(request.under_way()));
+      return request;
+    case peer_call::Request::kBeat:
+      HOLDFAST_RETURN_IF_ERROR(CheckBeat(request.beat()));
+      return request;
+    case peer_call::Request::kForming:
+      HOLDFAST_RETURN_IF_ERROR(CheckForming(request.forming()));
+      return request;
+    case peer_call::Request::KIND_NOT_SET:
+      break;
+  }
+  return absl::UnimplementedError("a call of a kind that this build does not know");
+}
+
+std::string EncodeAnswer(peer_call::Answer answer) {
+  answer.set_format(kPeerCallFormat);
+  return answer.SerializeAsString();
+}
+
+absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
+  peer_call::Answer answer;
+  HOLDFAST_RETURN_IF_ERROR(Parse(bytes, "answer", &answer));
+  switch (answer.kind_case()) {
+    case peer_call::Answer::kProposed:
+      HOLDFAST_RETURN_IF_ERROR(CheckProposed(answer.proposed()));
+      return answer;
+    case peer_call::Answer::kUnderWay:
+      HOLDFAST_RETURN_IF_ERROR(CheckUnderWay(answer.under_way()));
+      return answer;
+    case peer_call::Answer::kBeat:
+      HOLDFAST_RETURN_IF_ERROR(CheckBeat(answer.beat()));
+      return answer;
+    case peer_call::Answer::kForming:
+      HOLDFAST_RETURN_IF_ERROR(CheckForming(answer.forming()));
+      return answer;
+    case peer_call::Answer::KIND_NOT_SET:
+      break;
+  }
+  return absl::UnimplementedError("an answer of a kind that this build does not know");
+}
+
+std::string EncodeHello(peer_call::Hello hello) {
+  hello.set_format(kPeerCallFormat);
+  return hello.SerializeAsString();
+}
+
+absl::StatusOr<peer_call::Hello> DecodeHello(std::string_view bytes) {
+  peer_call::Hello hello;
+  HOLDFAST_RETURN_IF_ERROR(Parse(bytes, "hello", &hello));
+  return hello;
+}
+
+peer_call::Request ProposeRequest(GroupId group, const raft::Proposal& proposal) {
+  peer_call::Request request;
+  peer_call::Propose& propose = *request.mutable_propose();
+  propose.set_group(group.value());
+  propose.set_command(proposal.command);
+  for (const raft::Body& body : proposal.bodies) propose.add_bodies(*body);
+  return request;
+}
+
+raft::Proposal TakeProposal(peer_call::Propose& propose) {
+  raft::Proposal proposal;
+  proposal.command = std::move(*propose.mutable_command());
+  for (std::string& body : *propose.mutable_bodies()) {
+    proposal.bodies.push_back(std::make_shared<const std::string>(std::move(body)));
+  }
+  return proposal;
+}
+
+peer_call::Answer ProposedAnswer(const raft::ProposeResult& result) {
+  peer_call::Answer answer;
+  peer_call::Proposed& proposed = *answer.mutable_proposed();
+  proposed.set_code(static_cast<uint32_t>(result.status.code()));
+  proposed.set_text(std::string(Message(result.status)));
+  proposed.set_index(result.index);
+  proposed.set_term(result.term);
+  return answer;
+}
+
+raft::ProposeResult ResultOf(const peer_call::Proposed& proposed) {
+  raft::ProposeResult result;
+  result.status = absl::Status(static_cast<absl::StatusCode>(proposed.code()), proposed.text());
+  result.index = proposed.index();
+  result.term = proposed.term();
+  return result;
+}
+
+}  // namespace holdfast::node

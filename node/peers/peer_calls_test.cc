@@ -1,0 +1,66 @@
+#include "node/peers/peer_calls.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast::node {
+namespace {
+
+TEST(PeerCallsTest, AProposalArrivesAsItWasSent) {
+  const raft::Proposal sent{
+      "command",
+      {std::make_shared<const std::string>("one"), std::make_shared<const std::string>("two")}};
+  auto request = DecodeRequest(EncodeRequest(ProposeRequest(GroupId{7}, sent)));
+  ASSERT_TRUE(request.ok()) << request.status();
+  EXPECT_EQ(request->propose().group(), 7u);
+  const raft::Proposal got = TakeProposal(*request->mutable_propose());
+  EXPECT_EQ(got.command, sent.command);
+  ASSERT_EQ(got.bodies.size(), 2u);
+  EXPECT_EQ(*got.bodies[1], "two");
+}
+
+TEST(PeerCallsTest, AVerdictArrivesWithItsIndex) {
+  const auto answer =
+      DecodeAnswer(EncodeAnswer(ProposedAnswer({absl::NotFoundError("gone"), 41, 6})));
+  ASSERT_TRUE(answer.ok());
+  const raft::ProposeResult result = ResultOf(answer->proposed());
+  EXPECT_EQ(result.status.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Message(result.status), "gone");
+  EXPECT_EQ(result.index, 41u);
+  EXPECT_EQ(result.term, 6u);
+}
+
+TEST(PeerCallsTest, WhatIsNotUnderstoodIsRefused) {
+  EXPECT_EQ(DecodeRequest("\xff\xff").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeRequest("").status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(DecodeRequest(EncodeRequest({})).status().code(), absl::StatusCode::kUnimplemented);
+  peer_call::Request newer;
+  newer.mutable_beat();
+  newer.set_format(2);
+  EXPECT_EQ(DecodeRequest(newer.SerializeAsString()).status().code(),
+            absl::StatusCode::kUnimplemented);
+}
+
+TEST(PeerCallsTest, BoundsHold) {
+  peer_call::Request many;
+  for (int i = 0; i <= kAttemptsPerQuestionMax; ++i) many.mutable_under_way()->add_attempt_ids(1);
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(many)).ok());
+  peer_call::Request empty;
+  empty.mutable_propose()->set_group(1);
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(empty)).ok());
+  peer_call::Request bodies;
+  bodies.mutable_propose()->set_command("c");
+  for (int i = 0; i <= kBodiesPerProposalMax; ++i) bodies.mutable_propose()->add_bodies("b");
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(bodies)).ok());
+  peer_call::Request token;
+  token.mutable_forming()->set_token("short");
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(token)).ok());
+  peer_call::Request text;
+  text.mutable_beat()->set_hostname(std::string(kBeatTextBytesMax + 1, 'h'));
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(text)).ok());
+  peer_call::Answer code;
+  code.mutable_proposed()->set_code(17);
+  EXPECT_FALSE(DecodeAnswer(EncodeAnswer(code)).ok());
+}
+
+}  // namespace
+}  // namespace holdfast::node

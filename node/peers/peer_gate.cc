@@ -1,0 +1,138 @@
+#include "node/peers/peer_gate.h"
+
+#include <utility>
+
+namespace holdfast::node {
+namespace {
+
+// Gives one answer, and says so when its maker forgot it (it was stopped in the middle).
+class Reply {
+ public:
+  explicit Reply(raft::CallReply reply) : reply_(std::move(reply)) {}
+  ~Reply() {
+    if (reply_ != nullptr)
+      reply_(absl::DeadlineExceededError("the node stopped before it answered"));
+  }
+  Reply(const Reply&) = delete;
+  Reply& operator=(const Reply&) = delete;
+
+  void Give(absl::StatusOr<std::string> answer) {
+    std::exchange(reply_, nullptr)(std::move(answer));
+  }
+
+ private:
+  raft::CallReply reply_;
+};
+
+std::string Milliseconds(uint64_t microseconds) { return format("{} ms", microseconds / 1000); }
+
+}  // namespace
+
+void PeerGate::Serve(peer_call::Request::KindCase kind, CallServer server) {
+  auto shared = std::make_shared<const CallServer>(std::move(server));
+  MutexLock lock(mutex_);
+  servers_[kind] = std::move(shared);
+}
+
+void PeerGate::Open(raft::GroupHost& host) { host_.store(&host, std::memory_order_release); }
+
+std::string PeerGate::Hello(NodeId /*peer*/) {
+  peer_call::Hello hello;
+  hello.set_tick_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.tick)));
+  hello.set_heartbeat_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.heartbeat)));
+  hello.set_election_min_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.election_min)));
+  hello.set_wall_time_us(absl::ToUnixMicros(clock_.Now()));
+  hello.set_feature_level_min(kFeatureLevelMin);
+  hello.set_feature_level_max(kFeatureLevelMax);
+  return EncodeHello(std::move(hello));
+}
+
+absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
+  absl::StatusOr<peer_call::Hello> said = DecodeHello(bytes);
+  HOLDFAST_RETURN_IF_ERROR(said.status());
+  absl::StatusOr<peer_call::Hello> own = DecodeHello(Hello(peer));
+  HOLDFAST_RETURN_IF_ERROR(own.status());
+  const auto refuse = [](absl::StatusCode code, std::string text) {
+    return absl::Status(code, text);
+  };
+  if (said->tick_us() != own->tick_us() || said->heartbeat_us() != own->heartbeat_us() ||
+      said->election_min_us() != own->election_min_us()) {
+    return refuse(
+        absl::StatusCode::kFailedPrecondition,
+        format("node {} has other timers (tick {}, heartbeat {}, election_min {}) than this one "
+               "({}, {}, {}): give all nodes of a cluster the same `timing`",
+               peer.value(), Milliseconds(said->tick_us()), Milliseconds(said->heartbeat_us()),
+               Milliseconds(said->election_min_us()), Milliseconds(own->tick_us()),
+               Milliseconds(own->heartbeat_us()), Milliseconds(own->election_min_us())));
+  }
+  const absl::Duration apart = absl::AbsDuration(absl::FromUnixMicros(said->wall_time_us()) -
+                                                 absl::FromUnixMicros(own->wall_time_us()));
+  if (apart > kClockDifferenceMax) {
+    return refuse(absl::StatusCode::kFailedPrecondition,
+                  format("the clocks of node {} and of this node are {} apart, more than {}: let "
+                         "NTP set them",
+                         peer.value(), absl::FormatDuration(apart),
+                         absl::FormatDuration(kClockDifferenceMax)));
+  }
+  if (said->feature_level_min() > kFeatureLevelMax ||
+      said->feature_level_max() < kFeatureLevelMin) {
+    return refuse(absl::StatusCode::kUnimplemented,
+                  format("node {} speaks feature levels {} to {}, this build {} to {}: upgrade the "
+                         "older one first",
+                         peer.value(), said->feature_level_min(), said->feature_level_max(),
+                         kFeatureLevelMin, kFeatureLevelMax));
+  }
+  return absl::OkStatus();
+}
+
+void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {
+  raft::GroupHost* const host = host_.load(std::memory_order_acquire);
+  if (host == nullptr) return;
+  // A follower passes the request for a transfer on, in the name of who made it.
+  if (message.from != from && message.type != raft::MessageType::kTransferLeader) return;
+  host->Receive(group, std::move(message));
+}
+
+void PeerGate::OnUnreachable(NodeId peer) {
+  raft::GroupHost* const host = host_.load(std::memory_order_acquire);
+  if (host != nullptr) host->PeerUnreachable(peer);
+}
+
+absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {
+  raft::GroupHost* const host = host_.load(std::memory_order_acquire);
+  if (host == nullptr) return absl::UnavailableError("the node is starting");
+  return host->FillBodies(group, message);
+}
+
+absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(
+    NodeId /*peer*/, std::string_view /*request*/) {
+  return absl::UnimplementedError("this build has nothing to fetch");
+}
+
+void PeerGate::OnCall(NodeId peer, std::string request, raft::CallReply reply) {
+  absl::StatusOr<peer_call::Request> decoded = DecodeRequest(request);
+  if (!decoded.ok()) {
+    reply(decoded.status());
+    return;
+  }
+  std::shared_ptr<const CallServer> server;
+  {
+    MutexLock lock(mutex_);
+    const auto found = servers_.find(decoded->kind_case());
+    if (found != servers_.end()) server = found->second;
+  }
+  if (server == nullptr) {
+    reply(absl::UnavailableError("the node is starting"));
+    return;
+  }
+  auto once = std::make_shared<Reply>(std::move(reply));
+  (*server)(peer, *std::move(decoded), [once](absl::StatusOr<peer_call::Answer> answer) {
+    if (!answer.ok()) {
+      once->Give(answer.status());
+    } else {
+      once->Give(EncodeAnswer(*std::move(answer)));
+    }
+  });
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,97 @@
+#include "node/peers/peer_gate.h"
+
+#include <gtest/gtest.h>
+
+#include <optional>
+
+#include "node/peers/peer_calls.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr NodeId kPeer{2};
+
+class PeerGateTest : public testing::Test {
+ protected:
+  absl::Status Hear(PeerGate& from) { return gate_.OnHello(kPeer, from.Hello(NodeId{1})); }
+  std::optional<absl::StatusOr<std::string>> Ask(std::string request) {
+    std::optional<absl::StatusOr<std::string>> got;
+    gate_.OnCall(kPeer, std::move(request),
+                 [&got](absl::StatusOr<std::string> answer) { got = std::move(answer); });
+    return got;
+  }
+  static std::string Question() {
+    peer_call::Request request;
+    request.mutable_under_way()->set_group(3);
+    return EncodeRequest(std::move(request));
+  }
+
+  ManualClock clock_{absl::FromUnixSeconds(1'000'000)};
+  PeerGate gate_{TimingSettings{}, clock_};
+};
+
+TEST_F(PeerGateTest, NodesThatAgreeTalk) {
+  PeerGate other(TimingSettings{}, clock_);
+  EXPECT_TRUE(Hear(other).ok());
+}
+
+TEST_F(PeerGateTest, OtherTimersAreRefusedByName) {
+  TimingSettings timing;
+  timing.heartbeat = absl::Milliseconds(100);
+  PeerGate other(timing, clock_);
+  const absl::Status refused = Hear(other);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(Message(refused).find("heartbeat 100 ms"), std::string_view::npos) << refused;
+}
+
+TEST_F(PeerGateTest, AClockFarOffIsRefused) {
+  ManualClock fast(absl::FromUnixSeconds(1'000'031));
+  PeerGate other(TimingSettings{}, fast);
+  EXPECT_EQ(Hear(other).code(), absl::StatusCode::kFailedPrecondition);
+  fast.JumpWall(-absl::Seconds(1));
+  EXPECT_TRUE(Hear(other).ok());
+}
+
+TEST_F(PeerGateTest, AnUnknownFeatureLevelIsRefused) {
+  peer_call::Hello hello = *DecodeHello(gate_.Hello(kPeer));
+  hello.set_feature_level_min(kFeatureLevelMax + 1);
+  hello.set_feature_level_max(kFeatureLevelMax + 2);
+  EXPECT_EQ(gate_.OnHello(kPeer, EncodeHello(hello)).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(gate_.OnHello(kPeer, "\xff").code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(PeerGateTest, CallsFindTheirServer) {
+  auto answer = Ask(Question());
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status().code(), absl::StatusCode::kUnavailable);
+  gate_.Serve(peer_call::Request::kUnderWay,
+              [](NodeId peer, peer_call::Request request, auto reply) {
+                EXPECT_EQ(peer, kPeer);
+                peer_call::Answer back;
+                back.mutable_under_way()->set_group(request.under_way().group());
+                reply(std::move(back));
+              });
+  answer = Ask(Question());
+  ASSERT_TRUE(answer.has_value() && answer->ok());
+  EXPECT_EQ(DecodeAnswer(**answer)->under_way().group(), 3u);
+  answer = Ask("\xff");
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(PeerGateTest, AForgottenAnswerIsUnknown) {
+  gate_.Serve(peer_call::Request::kUnderWay, [](NodeId, peer_call::Request, auto) {});
+  const auto answer = Ask(Question());
+  ASSERT_TRUE(answer.has_value());
+  EXPECT_EQ(answer->status().code(), absl::StatusCode::kDeadlineExceeded);
+}
+
+TEST_F(PeerGateTest, MessagesBeforeTheHostAreDropped) {
+  gate_.OnMessage(kPeer, GroupId{1}, raft::Message{});
+  gate_.OnUnreachable(kPeer);
+  raft::Message message;
+  EXPECT_EQ(gate_.FillBodies(GroupId{1}, message).code(), absl::StatusCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace holdfast::node

@@ -1,0 +1,288 @@
+#include "node/peers/peer_room.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <thread>
+#include <utility>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "node/config/process.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr absl::Duration kBeatInterval = absl::Seconds(1);
+constexpr absl::Duration kBeatTimeout = absl::Seconds(3);
+constexpr absl::Duration kFormingTimeout = absl::Seconds(2);
+constexpr absl::Duration kFormingPause = absl::Milliseconds(200);
+constexpr absl::Duration kFormingNotice = absl::Seconds(10);
+constexpr size_t kRecordBytesMax = 16 << 10;
+
+absl::Status SystemError(const std::string& what, const std::string& path) {
+  return MakeStatus(absl::StatusCode::kUnavailable, "{} {}: {}", what, path, std::strerror(errno));
+}
+
+// In one piece, and on disk when this returns.
+absl::Status WriteDurably(const std::string& path, const std::string& text) {
+  const std::string next = path + ".next";
+  const int file = open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (file < 0) return SystemError("cannot write", next);
+  const ssize_t written = write(file, text.data(), text.size());
+  const bool kept = written == static_cast<ssize_t>(text.size()) && fsync(file) == 0;
+  const absl::Status status = kept ? absl::OkStatus() : SystemError("cannot write", next);
+  close(file);
+  HOLDFAST_RETURN_IF_ERROR(status);
+  if (rename(next.c_str(), path.c_str()) != 0) return SystemError("cannot write", path);
+  const std::string folder = path.substr(0, path.rfind('/'));
+  const int directory = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (directory < 0) return SystemError("cannot open", folder);
+  const bool synced = fsync(directory) == 0;
+  const absl::Status end = synced ? absl::OkStatus() : SystemError("cannot sync", folder);
+  close(directory);
+  return end;
+}
+
+// nullopt: no such file.
+absl::StatusOr<std::optional<std::string>> ReadSmall(const std::string& path) {
+  if (access(path.c_str(), F_OK) != 0) return std::optional<std::string>();
+  std::ifstream in(path, std::ios::binary);
+  std::string text(kRecordBytesMax, '\0');
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (in.bad() || !in.eof()) return SystemError("cannot read", path);
+  text.resize(static_cast<size_t>(in.gcount()));
+  return std::optional<std::string>(std::move(text));
+}
+
+std::string NewToken() {
+  Random random = Random::FromKernel();
+  return format("{:016x}{:016x}", random.Next(), random.Next());
+}
+
+std::string PeerText(const PeerSettings& peer) {
+  const bool literal = peer.host.find(':') != std::string::npos;
+  return literal ? format("[{}]:{}", peer.host, peer.port) : format("{}:{}", peer.host, peer.port);
+}
+
+// Answers of one round of questions.
+class Round {
+ public:
+  explicit Round(size_t expected) : missing_(expected) {}
+  void Set(NodeId peer, absl::StatusOr<std::string> answer) {
+    MutexLock lock(mutex_);
+    answers_.insert_or_assign(peer, std::move(answer));
+    if (--missing_ == 0) changed_.NotifyAll();
+  }
+  std::map<NodeId, absl::StatusOr<std::string>> Wait() {
+    MutexLock lock(mutex_);
+    while (missing_ > 0) changed_.Wait(mutex_);
+    return answers_;
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar changed_;
+  size_t missing_ ABSL_GUARDED_BY(mutex_);
+  std::map<NodeId, absl::StatusOr<std::string>> answers_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace
+
+PeerRoom::PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups)
+    : settings_(settings),
+      clock_(clock),
+      queue_groups_(queue_groups),
+      gate_(settings.timing, clock) {}
+
+PeerRoom::~PeerRoom() { Stop(); }
+
+std::vector<NodeId> PeerRoom::nodes() const {
+  std::vector<NodeId> nodes = {settings_.node_id};
+  if (settings_.cluster) {
+    for (const PeerSettings& peer : settings_.cluster->peers) nodes.push_back(peer.node_id);
+  }
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+std::string PeerRoom::AddressOf(NodeId node) const {
+  if (!settings_.cluster) return "";
+  if (node == settings_.node_id) return settings_.cluster->address.ToString();
+  for (const PeerSettings& peer : settings_.cluster->peers) {
+    if (peer.node_id == node) return PeerText(peer);
+  }
+  return "";
+}
+
+absl::Status PeerRoom::LoadRecord(bool formed) {
+  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadSmall(RecordFile()));
+  FormingRecord record;
+  if (text) {
+    absl::StatusOr<FormingRecord> read = FormingRecord::FromText(*text);
+    if (!read.ok()) return Annotate(read.status(), RecordFile());
+    record = *std::move(read);
+  } else {
+    record.token = NewToken();
+    HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+  }
+  auto forming = std::make_unique<Forming>(settings_.node_id, nodes(), queue_groups_,
+                                           std::move(record), formed);
+  MutexLock lock(mutex_);
+  forming_ = std::move(forming);
+  return absl::OkStatus();
+}
+
+peer_call::Forming PeerRoom::SayForming() {
+  MutexLock lock(mutex_);
+  return forming_->Say();
+}
+
+absl::Status PeerRoom::Start(bool formed) {
+  if (alone()) return absl::OkStatus();
+  const ClusterSettings& cluster = *settings_.cluster;
+  raft::GrpcTransportOptions options;
+  options.self = settings_.node_id;
+  options.listen = cluster.address.ToString();
+  options.cluster_id = cluster.cluster_id;
+  options.plain_text_on_loopback = !cluster.tls.has_value();
+  if (cluster.tls) {
+    options.tls = {cluster.tls->certificate_file, cluster.tls->key_file,
+                   cluster.tls->authority_file};
+    HOLDFAST_ASSIGN_OR_RETURN(const raft::PeerIdentity identity,
+                              raft::IdentityOfCertificateFile(options.tls.certificate_file));
+    options.cluster_id = identity.cluster_id;
+  }
+  for (const PeerSettings& peer : cluster.peers) {
+    options.peers.push_back({peer.node_id, PeerText(peer)});
+  }
+  cluster_id_ = options.cluster_id;
+  HOLDFAST_RETURN_IF_ERROR(LoadRecord(formed));
+  gate_.Serve(peer_call::Request::kForming, [this](NodeId, peer_call::Request, auto reply) {
+    peer_call::Answer answer;
+    *answer.mutable_forming() = SayForming();
+    reply(std::move(answer));
+  });
+  gate_.Serve(peer_call::Request::kBeat,
+              [this](NodeId peer, peer_call::Request request, auto reply) {
+                beats_.Put(peer, std::move(*request.mutable_beat()), clock_.SinceBoot());
+                reply(peer_call::Answer());
+              });
+  absl::StatusOr<std::unique_ptr<raft::GrpcTransport>> transport =
+      raft::GrpcTransport::Start(options, gate_);
+  if (!transport.ok()) return Annotate(transport.status(), "cluster.address");
+  transport_ = *std::move(transport);
+  return absl::OkStatus();
+}
+
+absl::Status PeerRoom::FormingRound() {
+  std::string request;
+  {
+    peer_call::Request question;
+    MutexLock lock(mutex_);
+    forming_->StartRound();
+    *question.mutable_forming() = forming_->Say();
+    request = EncodeRequest(std::move(question));
+  }
+  auto round = std::make_shared<Round>(settings_.cluster->peers.size());
+  for (const PeerSettings& peer : settings_.cluster->peers) {
+    Call(peer.node_id, request, kFormingTimeout,
+         [round, id = peer.node_id](absl::StatusOr<std::string> answer) {
+           round->Set(id, std::move(answer));
+         });
+  }
+  for (auto& [peer, bytes] : round->Wait()) {
+    if (!bytes.ok()) continue;  // Asked again in the next round.
+    const absl::StatusOr<peer_call::Answer> answer = DecodeAnswer(*bytes);
+    if (!answer.ok() || !answer->has_forming()) continue;
+    MutexLock lock(mutex_);
+    HOLDFAST_RETURN_IF_ERROR(forming_->OnSaid(peer, answer->forming()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<FirstNodes> PeerRoom::Form(const std::function<bool()>& give_up) {
+  if (alone()) return FirstNodes{"", {settings_.node_id}};
+  absl::Duration next_notice = clock_.SinceBoot();
+  while (true) {
+    HOLDFAST_RETURN_IF_ERROR(FormingRound());
+    std::string missing;
+    FormingRecord record;
+    {
+      MutexLock lock(mutex_);
+      for (const NodeId node : forming_->Missing()) {
+        missing += format("{}{}", missing.empty() ? "" : ",", node.value());
+      }
+      record = forming_->record();
+    }
+    if (missing.empty()) {
+      HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+      return FirstNodes{cluster_id_, nodes()};
+    }
+    if (clock_.SinceBoot() >= next_notice) {
+      next_notice = clock_.SinceBoot() + kFormingNotice;
+      Log(LogLevel::kInfo, "forming",
+          {{"waiting_for_nodes", missing},
+           {"advice", "a new cluster begins when all its nodes have been started"}});
+      // Others may be installed much later; systemd is to wait for them. Nobody may be listening.
+      (void)NotifySystemd(
+          format("STATUS=waiting for nodes {}\nEXTEND_TIMEOUT_USEC=60000000", missing));
+    }
+    if (give_up()) return absl::CancelledError("stopped while it waited for the other nodes");
+    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kFormingPause));
+  }
+}
+
+void PeerRoom::SetFormed() {
+  MutexLock lock(mutex_);
+  if (forming_ != nullptr) forming_->SetFormed();
+}
+
+void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat) {
+  make_beat_ = std::move(make_beat);
+  gate_.Open(host);
+}
+
+void PeerRoom::Tick() {
+  if (transport_ == nullptr || make_beat_ == nullptr || clock_.SinceBoot() < next_beat_) return;
+  next_beat_ = clock_.SinceBoot() + kBeatInterval;
+  peer_call::Request question;
+  *question.mutable_beat() = make_beat_();
+  const std::string request = EncodeRequest(std::move(question));
+  for (const PeerSettings& peer : settings_.cluster->peers) {
+    // Silence shows in the age of the last beat.
+    Call(peer.node_id, request, kBeatTimeout, [](const absl::StatusOr<std::string>&) {});
+  }
+}
+
+void PeerRoom::Call(NodeId to, std::string request, absl::Duration timeout,
+                    std::function<void(absl::StatusOr<std::string>)> done) {
+  if (transport_ == nullptr) {
+    done(absl::UnavailableError("this node has no peers"));
+    return;
+  }
+  transport_->Call(to, std::move(request), timeout, std::move(done));
+}
+
+raft::Transport& PeerRoom::transport() {
+  if (transport_ == nullptr) return nobody_;
+  return *transport_;
+}
+
+std::vector<raft::PeerCounts> PeerRoom::Counts() const {
+  if (transport_ == nullptr) return {};
+  return transport_->Counts();
+}
+
+void PeerRoom::Stop() {
+  if (transport_ != nullptr) transport_->Stop();
+}
+
+}  // namespace holdfast::node

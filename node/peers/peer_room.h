@@ -1,0 +1,100 @@
+// node/peers/peer_room.h
+// PeerRoom is this node's connection with the other nodes of its cluster: transport, gate, the
+// forming of a new cluster, and the beats that nodes exchange. A node without `cluster` in its node
+// file has none: its transport carries nothing.
+//
+//   room.Start();                          // listens, connects
+//   first = room.Form(give_up);            // only with an empty directory
+//   room.gate().Serve(...); room.Open(host, make_beat);
+//   room.Tick();                           // from the node's ticker
+//   room.Stop();                           // after the host's Stop()
+//
+// Threads:  Start(), Form(), Open() and Stop() from one thread. The rest is thread-safe.
+// Lifetime: settings and clock outlive it; the host outlives Stop().
+#pragma once
+
+#include <absl/time/time.h>
+
+#include <atomic>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/status.h"
+#include "node/config/settings.h"
+#include "node/peers/beat_table.h"
+#include "node/peers/forming.h"
+#include "node/peers/peer_gate.h"
+#include "raft/transport/grpc_transport.h"
+
+namespace holdfast::node {
+
+// A cluster that is about to begin.
+struct FirstNodes {
+  std::string cluster_id;
+  std::vector<NodeId> voters;
+};
+
+class PeerRoom {
+ public:
+  PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups);
+  ~PeerRoom();  // Stop().
+
+  bool alone() const { return !settings_.cluster.has_value(); }
+  // The node's cluster, as certificate or node file say; empty when alone. After Start().
+  const std::string& cluster_id() const { return cluster_id_; }
+
+  // kInvalidArgument: unusable TLS files. kUnavailable: the address can't be listened on.
+  // kDataLoss: the forming record. `formed`: the node has its store.
+  absl::Status Start(bool formed);
+
+  // Waits until all first nodes are there with empty directories; alone at once. kCancelled:
+  // `give_up` said true. kFailedPrecondition: see Forming::OnSaid().
+  absl::StatusOr<FirstNodes> Form(const std::function<bool()>& give_up);
+  // The store was made.
+  void SetFormed();
+
+  // Messages go to the host, and peers are told `make_beat` once a second.
+  void Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat);
+  void Tick();
+
+  // As Transport::Call(). Alone: kUnavailable.
+  void Call(NodeId to, std::string request, absl::Duration timeout,
+            std::function<void(absl::StatusOr<std::string>)> done);
+
+  PeerGate& gate() { return gate_; }
+  raft::Transport& transport();
+  const BeatTable& beats() const { return beats_; }
+  // Empty when alone.
+  std::vector<raft::PeerCounts> Counts() const;
+  // All first nodes by the node file, with this one; ascending.
+  std::vector<NodeId> nodes() const;
+  std::string AddressOf(NodeId node) const;
+
+  void Stop();
+
+ private:
+  absl::Status LoadRecord(bool formed);
+  // One question to every peer; what they said is in forming_.
+  absl::Status FormingRound();
+  peer_call::Forming SayForming();
+  std::string RecordFile() const { return settings_.data_dir + "/forming"; }
+
+  const NodeSettings& settings_;
+  const Clock& clock_;
+  const uint32_t queue_groups_;
+  std::string cluster_id_;
+  PeerGate gate_;
+  BeatTable beats_;
+  raft::NullTransport nobody_;
+  std::unique_ptr<raft::GrpcTransport> transport_;
+  Mutex mutex_;
+  std::unique_ptr<Forming> forming_ ABSL_GUARDED_BY(mutex_);
+  std::function<peer_call::Beat()> make_beat_;
+  absl::Duration next_beat_ = -absl::InfiniteDuration();
+};
+
+}  // namespace holdfast::node
