@@ -1,4 +1,7 @@
-"""`ops/dev demo`: a node, real mail by swaks, kill -9 in the middle, and an account at the end.
+"""`ops/dev demo`: three nodes, real mail by swaks, kill -9 of one in the middle, and an account at the end.
+
+The senders use all three nodes in turn; who talks to the dead one goes to the next, as clients do. The dead
+node's share of the queue is delivered by the other two before it is started again.
 
 Each message has a recipient of its own. Some recipients are refused by the receiving server (their senders
 must get a bounce) and some are deferred at first (they must be delivered later). The senders' domain leads
@@ -16,7 +19,9 @@ import time
 
 import account
 import cases
+import cluster as cluster_module
 import harness
+import sink as sink_module
 
 REJECT_EVERY = 12
 DEFER_EVERY = 10
@@ -35,8 +40,8 @@ def make_jobs(count):
 class Senders:
     """swaks, several at a time. A failed one is repeated under a new id: it was never acknowledged."""
 
-    def __init__(self, node, jobs, parallel):
-        self.node = node
+    def __init__(self, nodes, jobs, parallel):
+        self.nodes = nodes
         self.acknowledged = []
         self.repeats = 0
         self.gave_up = []
@@ -68,7 +73,8 @@ class Senders:
             except queue.Empty:
                 return
             identity = f"demo-{number}-{tries}"
-            if self._swaks(sender, recipient, identity):
+            node = self.nodes[(number + tries) % len(self.nodes)]
+            if self._swaks(node, sender, recipient, identity):
                 with self._lock:
                     self.acknowledged.append(account.Acknowledged(identity, sender, recipient))
                 continue
@@ -81,8 +87,8 @@ class Senders:
             self._stop.wait(0.3)  # As a client would: not at once.
             self._jobs.put((number, sender, recipient, tries + 1))
 
-    def _swaks(self, sender, recipient, identity):
-        command = ["swaks", "--server", f"127.0.0.1:{self.node.smtp_port}", "--helo", "client.test",
+    def _swaks(self, node, sender, recipient, identity):
+        command = ["swaks", "--server", f"127.0.0.1:{node.smtp_port}", "--helo", "client.test",
                    "--from", sender, "--to", recipient, "--header", f"Subject: demo {identity}",
                    "--header", f"{account.ID_FIELD}: {identity}", "--body", f"Demo message {identity}.",
                    "--timeout", "20s", "--silent", "3"]
@@ -94,68 +100,94 @@ class Senders:
 
 
 class Show:
-    """The running display: one line a second."""
+    """The running display: a small table each second."""
 
-    def __init__(self, node, sink, senders):
+    def __init__(self, cluster, sink, senders):
         self._start = time.monotonic()
-        self._node, self._sink, self._senders = node, sink, senders
+        self._cluster, self._sink, self._senders = cluster, sink, senders
         self._next = 0.0
+        self._before = {}
 
     def say(self, text):
         print(f"{time.monotonic() - self._start:5.0f} s  {text}", flush=True)
 
-    def line(self):
+    def _node(self, number, node, seconds):
+        """One cell: groups led, and messages accepted and delivered in the last interval."""
+        status = node.status() if node in self._cluster.running() else None
+        if status is None:
+            self._before.pop(number, None)
+            return "dead".center(30)
+        leads = sum(1 for group in status.get("groups", [])
+                    if group.get("role") == "leader" and int(group.get("group", 0)) != 0)
+        traffic = status.get("traffic", {})
+        now = [int(traffic.get(name, 0)) for name in ("messages_accepted", "recipients_delivered")]
+        rates = [(new - old) / seconds for new, old in zip(now, self._before.get(number, now))]
+        self._before[number] = now
+        return f"leads {leads:2}  in {rates[0]:4.0f}/s  out {rates[1]:4.0f}/s"
+
+    def table(self):
         if time.monotonic() < self._next:
             return
+        seconds = 1.0 + time.monotonic() - self._next if self._next else 1.0
         self._next = time.monotonic() + 1.0
-        counts = self._node.queue()
+        cells = [f"node {number}: {self._node(number, node, seconds)}"
+                 for number, node in enumerate(self._cluster.nodes, 1)]
         copies, notices = self._sink.account_parts()
-        queued = "-" if counts is None else counts["messages"]
         delivered = len({(copy.id, copy.recipient) for copy in copies})
-        self.say(f"accepted {self._senders.accepted():4}   queued {queued:>4}   delivered {delivered:4}   "
-                 f"bounced {len(notices):4}   deferred so far {self._sink.counts()['deferred']:3}")
+        self.say(" | ".join(cells) + f" | accepted {self._senders.accepted():4}  delivered {delivered:4}"
+                 f"  bounced {len(notices):3}")
 
 
-def kill_and_restart(node, show):
-    counts = node.queue() or {}
-    pid = node.process.pid
-    node.kill()
-    show.say(f"kill -9 of holdfastd (pid {pid}) with {counts.get('messages', '?')} messages queued")
-    seconds = node.start()
-    show.say(f"started again (pid {node.process.pid}), accepting mail after {seconds:.1f} s")
+def kill_one(cluster, show):
+    victim = cluster.nodes[1]
+    counts = victim.queue() or {}
+    pid = victim.process.pid
+    victim.kill()
+    show.say(f"kill -9 of node 2 (pid {pid}) with {counts.get('messages', '?')} messages in the cluster's queue")
+    return victim
 
 
-def show_summary(node):
-    print("$ holdfast queue summary", flush=True)
-    print(node.cli("queue", "summary").stdout.rstrip(), flush=True)
+def show_status(node):
+    print("$ holdfast cluster status", flush=True)
+    print(node.cli("cluster", "status").stdout.rstrip(), flush=True)
 
 
-def run(options, node, sink):
-    senders = Senders(node, make_jobs(options.messages), options.parallel)
-    show = Show(node, sink, senders)
-    show.say(f"holdfastd (pid {node.process.pid}) takes mail on 127.0.0.1:{node.smtp_port}, "
-             f"the receiving server is 127.0.0.1:{sink.port}")
+def settled(cluster, senders, sink):
+    copies, notices = sink.account_parts()
+    return not senders.running() and cluster.queue_empty() and \
+        account.settled(senders.acknowledged, copies, notices)
+
+
+def run(options, cluster, sink):
+    senders = Senders(cluster.nodes, make_jobs(options.messages), options.parallel)
+    show = Show(cluster, sink, senders)
+    ports = ", ".join(f"127.0.0.1:{node.smtp_port}" for node in cluster.nodes)
+    show.say(f"three nodes take mail on {ports}; the receiving server is 127.0.0.1:{sink.port}")
     show.say(f"swaks sends {options.messages} messages, {options.parallel} at a time")
     deadline = time.monotonic() + options.deadline
-    killed = False
+    victim = None
     try:
         while time.monotonic() < deadline:
-            show.line()
-            if not killed and senders.accepted() >= options.messages // 2:
-                show_summary(node)
-                kill_and_restart(node, show)
-                killed = True
-            if node.process.poll() is not None:
-                raise cases.CaseFailed(f"holdfastd ended with {node.process.returncode}:\n{node.log_tail()}")
-            if not senders.running() and node.queue_empty():
+            show.table()
+            if victim is None and senders.accepted() >= options.messages // 2:
+                show_status(cluster.nodes[0])
+                victim = kill_one(cluster, show)
+            for node in cluster.nodes:
+                if node is not victim and node.process.poll() is not None:
+                    raise cases.CaseFailed(f"holdfastd ended with {node.process.returncode}:\n{node.log_tail()}")
+            if settled(cluster, senders, sink):
                 break
             time.sleep(0.1)
         else:
             show.say(f"the queue is not empty after {options.deadline} s")
     finally:
         senders.stop()
-    show.line()
-    return senders, killed
+    show.table()
+    if victim is not None:
+        show_status(cluster.nodes[0])
+        seconds = victim.start()
+        show.say(f"node 2 started again (pid {victim.process.pid}), accepting mail after {seconds:.1f} s")
+    return senders, victim is not None
 
 
 def judge(senders, killed, sink, messages):
@@ -171,7 +203,7 @@ def judge(senders, killed, sink, messages):
     if senders.gave_up or result.accepted != messages:
         faults.append(f"not all messages were accepted: {result.accepted} of {messages}")
     if not killed:
-        faults.append("the node was never killed")
+        faults.append("no node was ever killed")
     print(f"repeated by swaks because of the kill: {senders.repeats}; delivered though swaks saw no 250: "
           f"{result.unacknowledged}")
     for fault in faults:
@@ -188,13 +220,16 @@ def main():
     parser.add_argument("--deadline", type=float, default=180, metavar="SECONDS")
     options = parser.parse_args()
     try:
-        with harness.node_with_sink() as (node, sink):
-            senders, killed = run(options, node, sink)
-            code = judge(senders, killed, sink, options.messages)
-            if code == 0 and node.terminate() != 0:
-                print(f"FAULT SIGTERM ended with {node.process.returncode}")
-                code = 1
-            return code
+        with sink_module.Sink() as sink:
+            node_options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"})
+            with cluster_module.Cluster(3, node_options) as cluster:
+                cluster.start()
+                cluster.wait_spread()
+                senders, killed = run(options, cluster, sink)
+                stopped = [node.terminate() for node in cluster.nodes]
+                if any(stopped):
+                    print(f"FAULT SIGTERM ended with {stopped}")
+                return judge(senders, killed, sink, options.messages) or int(any(stopped))
     except (cases.CaseFailed, FileNotFoundError, subprocess.TimeoutExpired) as error:
         print(f"demo: {error}", file=sys.stderr)
         return 1
