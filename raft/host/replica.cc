@@ -86,6 +86,7 @@ void Replica::Propose(std::vector<Offer> offers, absl::Duration deadline) {
 void Replica::Tick(absl::Duration now) {
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
   if (handed_over_ticks_ > 0) --handed_over_ticks_;
+  CountSilence();
   core_.Tick();
   reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
                                 "group {}: no majority confirmed in time that this node leads",
@@ -307,12 +308,26 @@ void Replica::AnswerAll(const absl::Status& status) {
   reads_.FailAll(status);
 }
 
+void Replica::CountSilence() {
+  if (core_.role() != Role::kLeader) {
+    silent_ticks_.clear();
+    return;
+  }
+  if (single_voter_) return;
+  for (const auto& [node, progress] : core_.Status().progress) {
+    int& silent = silent_ticks_.try_emplace(node, options_.election_ticks).first->second;
+    silent = progress.recent_active ? 0 : std::min(silent + 1, options_.election_ticks);
+  }
+}
+
 void Replica::FillMembers(GroupStatus& status) const {
   const CoreStatus core = core_.Status();
   status.handing_over |= core.transferring_to != kNoNode;
   for (const auto& [node, progress] : core.progress) {
-    status.members[node] = {progress.match, progress.recent_active || node == core.id,
-                            progress.learner};
+    const auto silent = silent_ticks_.find(node);
+    const bool active = node == core.id || progress.recent_active ||
+                        (silent != silent_ticks_.end() && silent->second < options_.election_ticks);
+    status.members[node] = {progress.match, active, progress.learner};
   }
 }
 

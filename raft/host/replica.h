@@ -13,6 +13,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -112,6 +113,9 @@ class Replica {
   bool Withheld(const Message& message) const;
   void StartWrite(AppendTask task);
   void FillMembers(GroupStatus& status) const;
+  // The core forgets at each check of its quorum whom it heard from; people and balance want to
+  // know who was silent for an election timeout.
+  void CountSilence();
   void FollowLeadership();
   void StartApply();
   void TruncateLog();
@@ -142,6 +146,7 @@ class Replica {
   int votes_withheld_ticks_ = 0;
   // Counts down after a TimeoutNow left: the node asked may be elected at any moment.
   int handed_over_ticks_ = 0;
+  std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
 };
 
 // Calls `answer.done` with the result, once, and gives its memory back.

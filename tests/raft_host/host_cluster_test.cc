@@ -188,5 +188,25 @@ TEST(HostClusterTest, ALeaderKnowsHowFarItsFollowersAre) {
   EXPECT_EQ(status.voters, cluster.nodes());
 }
 
+TEST(HostClusterTest, AMemberIsActiveUntilItWasSilentForAnElectionTimeout) {
+  HostCluster cluster(3);
+  const NodeId leader = cluster.AwaitLeader();
+  NodeId other;
+  for (const NodeId node : cluster.nodes()) {
+    if (node != leader) other = node;
+  }
+  const auto active = [&] { return cluster.host(leader).Status(kGroup)->members[other].active; };
+  EXPECT_TRUE(cluster.RunUntil(active));
+  // Across several checks of the quorum, each of which forgets whom the core heard from.
+  for (int tick = 0; tick < 100; ++tick) {
+    cluster.Tick();
+    EXPECT_TRUE(active()) << "tick " << tick;
+  }
+  cluster.CutOff(other);
+  EXPECT_TRUE(cluster.RunUntil([&] { return !active(); }, 60));
+  cluster.Heal();
+  EXPECT_TRUE(cluster.RunUntil(active, 60));
+}
+
 }  // namespace
 }  // namespace holdfast::raft
