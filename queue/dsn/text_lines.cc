@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "queue/state/utf8.h"
+#include "base/utf8.h"
 
 namespace holdfast::queue {
 namespace {
