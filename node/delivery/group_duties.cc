@@ -116,7 +116,7 @@ void GroupDuties::Tick() {
     FollowQuarantine();
   }
   const uint64_t version = parts_.policy.Current()->version();
-  if (std::exchange(policy_version_, version) != version) scheduler_.RefreshLimits();
+  if (std::exchange(policy_version_, version) != version) scheduler_.OnPolicy();
   RunScheduler();
 }
 
