@@ -52,7 +52,7 @@ void Reload(Node& node, const NodeSettings& running, const std::string& config_f
   const ConfigResult<NodeSettings> config = ReadNodeConfig(file.text);
   if (!file.problems.empty() || !config.ok()) {
     const std::string why = !file.problems.empty() ? file.problems.front().ToString(config_file)
-                                                   : config.ProblemText(config_file);
+                                                   : config.problems.front().ToString(config_file);
     Log(LogLevel::kError, "reload_failed", {{"what", "node file"}, {"reason", why}});
     return;
   }

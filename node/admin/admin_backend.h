@@ -52,7 +52,7 @@ struct AdminCall {
 };
 
 // What may be done to messages; one method for all, since they choose messages alike.
-enum class QueueAction { kRetry, kHold, kRelease, kRemove, kBounce };
+enum class QueueAction { kRetry, kHold, kRelease, kRemove, kBounce, kReroute };
 
 class AdminBackend {
  public:
@@ -79,7 +79,8 @@ class AdminBackend {
   virtual absl::Status QueueShow(const AdminCall& call, const admin::QueueShowRequest& request,
                                  admin::QueueShowResponse* response) = 0;
   // Checked before: there are ids or a filter with a condition, never both; well-formed ids; a
-  // reason where one is needed. Touches a bounded number of messages and leaves a cursor.
+  // reason where one is needed, a destination's key to reroute to. Touches a bounded number of
+  // messages and leaves a cursor.
   virtual absl::Status QueueAct(const AdminCall& call, QueueAction action,
                                 const admin::QueueActionRequest& request,
                                 admin::QueueActionResponse* response) = 0;

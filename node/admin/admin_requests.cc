@@ -40,6 +40,22 @@ absl::Status CheckFilter(admin::QueueFilter* filter) {
   return absl::OkStatus();
 }
 
+// Where messages are rerouted to; no other verb has a target.
+absl::Status CheckTarget(QueueAction action, admin::QueueActionRequest* request) {
+  if (action != QueueAction::kReroute) {
+    return request->to_destination().empty()
+               ? absl::OkStatus()
+               : Invalid("only reroute takes a destination to send to");
+  }
+  const auto key = smtp::DomainKey(request->to_destination());
+  if (!key) {
+    return Invalid("`{}` is no destination to reroute to",
+                   std::string_view(request->to_destination()).substr(0, kFilterTextBytesMax));
+  }
+  request->set_to_destination(*key);
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Status CheckQueueId(std::string* queue_id) {
@@ -92,8 +108,9 @@ absl::Status CheckQueueAction(QueueAction action, admin::QueueActionRequest* req
   }
   if (filtered) HOLDFAST_RETURN_IF_ERROR(CheckFilter(request->mutable_filter()));
   if (request->cursor().size() > kTokenBytesMax) return Invalid("not one of our cursors");
+  HOLDFAST_RETURN_IF_ERROR(CheckTarget(action, request));
   const bool destructive = action == QueueAction::kHold || action == QueueAction::kRemove ||
-                           action == QueueAction::kBounce;
+                           action == QueueAction::kBounce || action == QueueAction::kReroute;
   return CheckReason(request->reason(), destructive && !request->dry_run());
 }
 

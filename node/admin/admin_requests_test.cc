@@ -47,14 +47,31 @@ TEST(AdminRequestTest, AnActionNeedsIdsOrAConditionButNotBoth) {
             "at most 1000 queue ids in one call");
 }
 
+TEST(AdminRequestTest, OnlyReroutingHasATargetAndItMustBeADomain) {
+  admin::QueueActionRequest request;
+  request.add_queue_ids(kId);
+  request.set_reason("moved");
+  EXPECT_EQ(Message(CheckQueueAction(QueueAction::kReroute, &request)),
+            "`` is no destination to reroute to");
+  request.set_to_destination("not a domain");
+  EXPECT_FALSE(CheckQueueAction(QueueAction::kReroute, &request).ok());
+  request.set_to_destination("Other.Example");
+  EXPECT_TRUE(CheckQueueAction(QueueAction::kReroute, &request).ok());
+  EXPECT_EQ(request.to_destination(), "other.example");
+  EXPECT_EQ(Message(CheckQueueAction(QueueAction::kRetry, &request)),
+            "only reroute takes a destination to send to");
+}
+
 TEST(AdminRequestTest, DestructiveVerbsNeedAReasonUnlessTheyOnlyCount) {
   for (const auto& [action, needed] : {std::pair{QueueAction::kRemove, true},
                                        {QueueAction::kBounce, true},
                                        {QueueAction::kHold, true},
+                                       {QueueAction::kReroute, true},
                                        {QueueAction::kRetry, false},
                                        {QueueAction::kRelease, false}}) {
     admin::QueueActionRequest request;
     request.add_queue_ids(kId);
+    if (action == QueueAction::kReroute) request.set_to_destination("other.example");
     EXPECT_EQ(CheckQueueAction(action, &request).ok(), !needed);
     request.set_dry_run(true);
     EXPECT_TRUE(CheckQueueAction(action, &request).ok());

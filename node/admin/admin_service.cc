@@ -160,6 +160,10 @@ class AdminRpc final : public admin::Admin::Service {
                            admin::QueueActionResponse* response) override {
     return Act(*context, QueueAction::kBounce, *request, response);
   }
+  grpc::Status QueueReroute(grpc::ServerContext* context, const admin::QueueActionRequest* request,
+                            admin::QueueActionResponse* response) override {
+    return Act(*context, QueueAction::kReroute, *request, response);
+  }
 
   grpc::Status PolicyCheck(grpc::ServerContext* context, const admin::PolicyCheckRequest* request,
                            admin::PolicyCheckResponse* response) override {

@@ -283,8 +283,10 @@ absl::Status NodeBackend::ChooseByFilter(const admin::QueueActionRequest& reques
 }
 
 std::string NodeBackend::ActionCommand(QueueAction action, const Found& message,
-                                       const AdminCall& call, const std::string& reason,
+                                       const AdminCall& call,
+                                       const admin::QueueActionRequest& request,
                                        std::vector<raft::Body>* bodies) const {
+  const std::string& reason = request.reason();
   const std::string id = message.view.queue_id.ToString();
   const absl::Time now = parts_.clock.Now();
   const int64_t stamped_us = absl::ToUnixMicros(now);
@@ -307,6 +309,10 @@ std::string NodeBackend::ActionCommand(QueueAction action, const Found& message,
       break;
     case QueueAction::kRemove:
       fill(command.mutable_remove());
+      break;
+    case QueueAction::kReroute:
+      fill(command.mutable_reroute());
+      command.mutable_reroute()->set_destination(request.to_destination());
       break;
     case QueueAction::kBounce: {
       command::Bounce& bounce = *command.mutable_bounce();
@@ -362,7 +368,7 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {
     raft::Proposal proposal;
-    proposal.command = ActionCommand(action, chosen[i], call, request.reason(), &proposal.bodies);
+    proposal.command = ActionCommand(action, chosen[i], call, request, &proposal.bodies);
     parts_.propose(chosen[i].group, std::move(proposal),
                    [waiter, i](const raft::ProposeResult& result) { waiter->Set(i, result); });
   }

@@ -84,7 +84,8 @@ class NodeBackend final : public AdminBackend {
   absl::Status ChooseByFilter(const admin::QueueActionRequest& request, std::vector<Found>* chosen,
                               std::string* next_cursor) const;
   std::string ActionCommand(QueueAction action, const Found& message, const AdminCall& call,
-                            const std::string& reason, std::vector<raft::Body>* bodies) const;
+                            const admin::QueueActionRequest& request,
+                            std::vector<raft::Body>* bodies) const;
   // Proposes and waits; the verdict.
   raft::ProposeResult Propose(GroupId group, raft::Proposal proposal, absl::Time deadline) const;
   // Another node's leader may be ahead of our rows: whoever asks us next should see what was done.

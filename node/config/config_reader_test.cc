@@ -238,6 +238,22 @@ TEST_F(NodeFilesTest, NamesFilesThatAreMissingOpenOrOfTheWrongKind) {
                 "f:4:1: policy_file `" + directory_ + "` is not a file\n");
 }
 
+TEST_F(NodeFilesTest, ASeedPolicyIsCheckedUntilThereIsSomethingInTheDataDirectory) {
+  const std::string policy = Write("policy", 0600);
+  std::ofstream(policy) << "routes { destination: '*' }\nrelay_domains { domian: 'x' }\n";
+  const std::string data = directory_ + "/data";
+  const std::string text = "data_dir: '" + data + "'\npolicy_file: '" + policy + "'\n";
+  const std::string problem = "f:2:1: policy_file " + policy +
+                              ":2:17: no field `domian` in RelayDomain; did you mean `domain`?\n" +
+                              "f:2:1: policy_file " + policy +
+                              ":2:1: domain is required in RelayDomain\n";
+  EXPECT_EQ(ReadNodeConfig(text).ProblemText("f"), problem);
+  std::filesystem::create_directory(data);
+  EXPECT_EQ(ReadNodeConfig(text).ProblemText("f"), problem);
+  std::ofstream(data + "/store") << "x";
+  EXPECT_TRUE(ReadNodeConfig(text).ok());
+}
+
 TEST_F(NodeFilesTest, ReadsAWholeFileOrSaysWhyNot) {
   EXPECT_EQ(ReadConfigFile(Write("f", 0600)).text, "text");
   EXPECT_EQ(ProblemLines(ReadConfigFile(directory_ + "/none").problems, "f"),

@@ -51,6 +51,7 @@ class NodeReader {
     ReadAttempts();
     ReadTiming();
     ReadCluster();
+    CheckSeedPolicy();
     return std::move(settings_);
   }
 
@@ -94,6 +95,23 @@ class NodeReader {
     } else if (access(path.c_str(), W_OK | X_OK) != 0) {
       root_.Problem("data_dir", format("cannot write to `{}` for data_dir `{}`: {}", path.string(),
                                        settings_.data_dir, std::strerror(errno)));
+    }
+  }
+
+  // What a first start would refuse is refused before it makes anything. Later the file is ignored,
+  // and a mistake in it stops nobody.
+  void CheckSeedPolicy() {
+    if (!options_.check_files || settings_.policy_file.empty()) return;
+    std::error_code error;  // Whatever is wrong with the directory was said at data_dir.
+    const bool used = std::filesystem::exists(settings_.data_dir, error) &&
+                      !std::filesystem::is_empty(settings_.data_dir, error);
+    if (used || error) return;
+    const FileText file = ReadConfigFile(settings_.policy_file);
+    if (!file.problems.empty()) return;  // CheckReadable() said it.
+    for (const ConfigProblem& problem :
+         ReadPolicy(file.text, {.beyond_loopback = settings_.BeyondLoopback()}).problems) {
+      root_.Problem("policy_file",
+                    format("policy_file {}", problem.ToString(settings_.policy_file)));
     }
   }
 

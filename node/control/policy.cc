@@ -150,17 +150,6 @@ bool PolicySnapshot::IsTrusted(std::string_view client) const {
                      [&](const Network& network) { return network.Contains(*address); });
 }
 
-PolicySnapshot::RelayVerdict PolicySnapshot::RelayRecipient(std::string_view local_part,
-                                                            std::string_view domain) const {
-  const RelayDomainSettings* const relay = FindByDomain(settings_.relay_domains, domain);
-  if (relay == nullptr) return RelayVerdict::kNotOurs;
-  if (!relay->recipients || smtp::IsPostmaster(local_part) ||
-      relay->recipients->contains(smtp::ToLowerAscii(local_part))) {
-    return RelayVerdict::kAccepted;
-  }
-  return RelayVerdict::kUnknownRecipient;
-}
-
 const RouteSettings& PolicySnapshot::RouteFor(std::string_view destination) const {
   return FindByDomainOrStar(settings_.routes, destination);
 }

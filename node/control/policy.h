@@ -32,14 +32,6 @@ class PolicySnapshot {
   // IPv4.
   bool IsTrusted(std::string_view client) const;
 
-  enum class RelayVerdict {
-    kNotOurs,           // Not a relay domain.
-    kAccepted,          // A relay domain, and the recipient exists as far as we are told.
-    kUnknownRecipient,  // A relay domain with a list that lacks this local part.
-  };
-  // `domain` in lower case A-labels. postmaster exists everywhere (RFC 5321 4.5.1).
-  RelayVerdict RelayRecipient(std::string_view local_part, std::string_view domain) const;
-
   // Exact, then the nearest parent wildcard (".example.com"), then "*". Always answers.
   const RouteSettings& RouteFor(std::string_view destination) const;
   const DestinationSettings& DestinationFor(std::string_view destination) const;

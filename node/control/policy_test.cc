@@ -58,23 +58,6 @@ TEST(PolicySnapshotTest, TrustIsByNetworkInBothFamilies) {
   EXPECT_FALSE(replaced.IsTrusted("127.0.0.1")) << "giving any network replaces the defaults";
 }
 
-TEST(PolicySnapshotTest, RelayDomainsAcceptTheirRecipientsAndPostmaster) {
-  using Verdict = PolicySnapshot::RelayVerdict;
-  const PolicySnapshot policy = Snapshot(R"(
-relay_domains { domain: "open.example" }
-relay_domains { domain: "listed.example" recipients: "Alice" recipients: "bob" }
-relay_domains { domain: ".below.example" }
-)");
-  EXPECT_EQ(policy.RelayRecipient("anyone", "open.example"), Verdict::kAccepted);
-  EXPECT_EQ(policy.RelayRecipient("alice", "listed.example"), Verdict::kAccepted);
-  EXPECT_EQ(policy.RelayRecipient("BOB", "listed.example"), Verdict::kAccepted);
-  EXPECT_EQ(policy.RelayRecipient("carol", "listed.example"), Verdict::kUnknownRecipient);
-  EXPECT_EQ(policy.RelayRecipient("PostMaster", "listed.example"), Verdict::kAccepted);
-  EXPECT_EQ(policy.RelayRecipient("x", "a.below.example"), Verdict::kAccepted);
-  EXPECT_EQ(policy.RelayRecipient("x", "below.example"), Verdict::kNotOurs);
-  EXPECT_EQ(policy.RelayRecipient("postmaster", "elsewhere.example"), Verdict::kNotOurs);
-}
-
 TEST(PolicySnapshotTest, SuppressionIsByAddressOrDomain) {
   const PolicySnapshot policy = Snapshot(R"(
 suppressions { address: "Gone@Example.com" reason: "left" }

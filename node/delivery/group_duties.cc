@@ -176,7 +176,7 @@ void GroupDuties::Tick() {
   }
   if (parts_.clock.Now() >= next_stale_sweep_) AbandonStale();
   const uint64_t version = parts_.policy.Current()->version();
-  if (std::exchange(policy_version_, version) != version) scheduler_.RefreshLimits();
+  if (std::exchange(policy_version_, version) != version) scheduler_.OnPolicy();
   RunScheduler();
 }
 

@@ -124,6 +124,8 @@ std::optional<MadeNotice> NoticeWriter::MakeOne(const queue::MessageView& messag
     if (std::find(plan.recipients.begin(), plan.recipients.end(), fact.recipient) !=
         plan.recipients.end()) {
       report.recipients.push_back(RecipientOf(message, fact));
+      // The way back may lead over the next hop that could not take the message as it is.
+      report.ascii_only |= fact.enhanced == "5.6.3" || fact.enhanced == "5.6.7";
     }
   }
   const Original original = ReadOriginal(message, plan.kind, policy);

@@ -3,6 +3,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "base/text.h"
+#include "base/utf8.h"
 #include "ops/cli/session.h"
 #include "ops/cli/table_print.h"
 
@@ -72,6 +74,11 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
   AddNode(app, session);
   AddQueue(app, session);
   AddPolicy(app, session);
+  for (const std::string& argument : arguments) {
+    if (IsUtf8(argument)) continue;
+    streams.err << format("`{}` is not text in UTF-8\n", Shown(MendUtf8(argument), 40));
+    return kUsage;
+  }
   try {
     // CLI11 takes them from the end.
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -249,15 +249,18 @@ struct Action {
   const char* done;  // "removed 3 messages".
   const char* text;
   bool needs_reason;
+  bool needs_target;
   Session::Method<admin::QueueActionRequest, admin::QueueActionResponse> method;
 };
 
 constexpr Action kActions[] = {
-    {"retry", "due now:", "Makes messages due now", false, &Stub::QueueRetry},
-    {"hold", "held", "Keeps messages from being attempted", true, &Stub::QueueHold},
-    {"release", "released", "Lets held messages go on", false, &Stub::QueueRelease},
-    {"remove", "removed", "Ends messages; nobody is told", true, &Stub::QueueRemove},
-    {"bounce", "bounced", "Ends messages; their senders are told", true, &Stub::QueueBounce},
+    {"retry", "due now:", "Makes messages due now", false, false, &Stub::QueueRetry},
+    {"hold", "held", "Keeps messages from being attempted", true, false, &Stub::QueueHold},
+    {"release", "released", "Lets held messages go on", false, false, &Stub::QueueRelease},
+    {"remove", "removed", "Ends messages; nobody is told", true, false, &Stub::QueueRemove},
+    {"bounce", "bounced", "Ends messages; their senders are told", true, false, &Stub::QueueBounce},
+    {"reroute", "rerouted", "Sends messages by the way to another domain", true, true,
+     &Stub::QueueReroute},
 };
 
 void AddTo(admin::QueueActionResponse& sum, const admin::QueueActionResponse& part) {
@@ -316,6 +319,11 @@ void AddAction(CLI::App* queue, const Action& action, Session& session) {
   verb->add_option("ID", *ids, "queue ids; or choose with the options below");
   choice->AddOptions(verb);
   verb->add_flag("--all", *all, "every message in the queue");
+  if (action.needs_target) {
+    verb->add_option("--to", *request->mutable_to_destination(),
+                     "domain whose route or MX hosts are used; addresses stay as they are")
+        ->required();
+  }
   CLI::Option* const reason =
       verb->add_option("--reason", *request->mutable_reason(),
                        action.needs_reason ? "why; recorded, and required" : "why; recorded");
@@ -324,10 +332,11 @@ void AddAction(CLI::App* queue, const Action& action, Session& session) {
       "says what would be done, and does nothing");
   verb->footer(
       format("Examples:\n"
-             "  holdfast queue {0} 01J9ABCDEFGHJKMN{1}\n"
-             "  holdfast queue {0} --destination example.com{1}\n"
-             "  holdfast queue {0} --all --dry-run",
-             action.name, action.needs_reason ? " --reason \"asked by Alice\"" : ""));
+             "  holdfast queue {0} 01J9ABCDEFGHJKMN{2}{1}\n"
+             "  holdfast queue {0} --destination example.com{2}{1}\n"
+             "  holdfast queue {0} --all{2} --dry-run",
+             action.name, action.needs_reason ? " --reason \"asked by Alice\"" : "",
+             action.needs_target ? " --to other.example" : ""));
   session.OnRun(verb, [&session, &action, choice, ids, request, all, reason] {
     admin::QueueFilter filter = choice->filter;
     filter.set_all(*all);

@@ -16,6 +16,7 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "ops/cli/table_print.h"
 
 namespace holdfast::cli {
@@ -162,8 +163,12 @@ bool Session::ReadFile(const std::string& path, std::string* text) {
       return false;
     }
   }
-  if (text->size() <= kFileBytesMax) return true;
-  Fail(format("{} has more than {} bytes", path, kFileBytesMax));
+  if (text->size() > kFileBytesMax) {
+    Fail(format("{} has more than {} bytes", path, kFileBytesMax));
+    return false;
+  }
+  if (IsUtf8(*text)) return true;
+  Fail(format("{} is not a text file (UTF-8)", path));
   return false;
 }
 

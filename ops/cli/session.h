@@ -63,7 +63,8 @@ class Session {
   // "holdfast: text" on the error stream, and exit code 1.
   void Fail(std::string_view text);
 
-  // A file of at most 1 MiB, "-" for standard input. False when it failed, as with Call().
+  // A text file of at most 1 MiB, "-" for standard input. False when it failed, as with Call():
+  // also when it is no text, which no request could carry.
   bool ReadFile(const std::string& path, std::string* text);
 
  private:

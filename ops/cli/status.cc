@@ -16,9 +16,8 @@ void PrintStatus(const admin::StatusResponse& status, std::ostream& out) {
   out << format("up since {}, policy version {}\n\n", TimeText(status.started()),
                 status.policy_version());
   const admin::QueueCounts& queue = status.queue();
-  out << format("queue        {}, {}, {}, {} held, {} in doubt\n",
-                CountOf(queue.messages(), "message"), CountOf(queue.recipients(), "recipient"),
-                CountOf(queue.destinations(), "destination"), CountText(queue.held_messages()),
+  out << format("queue        {}, {}, {} held, {} in doubt\n", CountOf(queue.messages(), "message"),
+                CountOf(queue.recipients(), "recipient"), CountText(queue.held_messages()),
                 CountText(queue.in_doubt_recipients()));
   out << format("sessions     {} in, {} out\n", CountText(status.sessions().inbound()),
                 CountText(status.sessions().outbound()));

@@ -1,6 +1,7 @@
 #include "queue/dsn/report.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/text.h"
 #include "queue/dsn/explain.h"
@@ -80,10 +81,12 @@ std::string StatusOf(const ReportFacts& facts, const ReportRecipient& recipient)
 class Builder {
  public:
   explicit Builder(const ReportFacts& facts) : facts_(facts) {
+    ascii_only_ = facts.ascii_only && IsAscii(facts.to);
     utf8_ = facts.smtputf8 && !(IsAscii(facts.to) && IsAscii(facts.original_sender));
     for (const ReportRecipient& recipient : facts.recipients) {
       utf8_ = utf8_ || (facts.smtputf8 && !IsAscii(recipient.address));
     }
+    utf8_ = utf8_ && !ascii_only_;
     PrepareContent();
     ChooseBoundary();
   }
@@ -106,17 +109,26 @@ class Builder {
     AppendField(name, value, report_.bytes);
   }
   std::string Clean(std::string_view text) const { return CleanText(text, utf8_); }
+  std::string Address(std::string_view text) const {
+    return utf8_ || IsAscii(text) ? Clean(text) : Utf8AddressInAscii(CleanText(text, true));
+  }
 
   void PrepareContent() {
     // A message part may not be re-encoded (RFC 2046 5.2.1), so a body with overlong lines stays
     // behind; header lines can be folded.
+    const ContentShape shape = ShapeOf(facts_.content);
     full_ = facts_.content_is_full && facts_.content.size() <= kReturnedContentBytesMax &&
-            !ShapeOf(facts_.content).has_long_lines;
+            !shape.has_long_lines && !(ascii_only_ && shape.has_8bit);
     const std::string_view part =
         full_ ? facts_.content : HeaderSection(facts_.content, kReturnedContentBytesMax);
     AppendContent(part, !full_, content_);
     const std::string_view headers = HeaderSection(content_, content_.size());
     utf8_content_ = facts_.utf8_headers && !IsAscii(headers);
+    if (!ascii_only_ || IsAscii(content_)) return;
+    std::string encoded;
+    AppendQuotedPrintable(content_, encoded);
+    content_ = std::move(encoded);
+    quoted_content_ = true;
   }
 
   void ChooseBoundary() {
@@ -147,11 +159,11 @@ class Builder {
     Put("\r\n");
   }
 
-  void BeginPart(std::string_view type, std::string_view description, bool is_8bit) {
+  void BeginPart(std::string_view type, std::string_view description, std::string_view encoding) {
     Put(format("\r\n--{}\r\n", boundary_));
     Field("Content-Description", description);
     Put(format("Content-Type: {}\r\n", type));
-    if (is_8bit) Field("Content-Transfer-Encoding", "8bit");
+    if (!encoding.empty()) Field("Content-Transfer-Encoding", encoding);
     Put("\r\n");
   }
 
@@ -162,7 +174,7 @@ class Builder {
 
   void HumanPart() {
     BeginPart(utf8_ ? "text/plain; charset=utf-8" : "text/plain; charset=us-ascii", "What happened",
-              utf8_);
+              utf8_ ? "8bit" : "");
     Paragraph(format("This is the mail system at {}.", Clean(facts_.reporting_mta)));
     Paragraph(Introduction());
     for (const ReportRecipient& recipient : facts_.recipients) HumanRecipient(recipient);
@@ -203,7 +215,7 @@ class Builder {
   }
 
   void HumanRecipient(const ReportRecipient& recipient) {
-    AppendWrapped(format("<{}>", Clean(recipient.address)), 0, report_.bytes);
+    AppendWrapped(format("<{}>", Address(recipient.address)), 0, report_.bytes);
     const bool bad = facts_.kind == NoticeKind::kFailed || facts_.kind == NoticeKind::kDelayed;
     if (recipient.expired) {
       AppendWrapped(format("It was tried for {} without success. The last trouble was:",
@@ -239,7 +251,7 @@ class Builder {
 
   void StatusPart() {
     BeginPart(utf8_ ? "message/global-delivery-status" : "message/delivery-status",
-              "What happened, for programs", utf8_);
+              "What happened, for programs", utf8_ ? "8bit" : "");
     Field("Reporting-MTA", format("dns; {}", CleanText(facts_.reporting_mta, utf8_)));
     std::string envid;
     if (!facts_.envid.empty() && DecodeXtext(facts_.envid, &envid)) {
@@ -253,9 +265,7 @@ class Builder {
   void StatusRecipient(const ReportRecipient& recipient) {
     Put("\r\n");
     OriginalRecipient(recipient.orcpt);
-    const bool utf8_address = utf8_ && !IsAscii(recipient.address);
-    Field("Final-Recipient",
-          format("{}; {}", utf8_address ? "utf-8" : "rfc822", Clean(recipient.address)));
+    Field("Final-Recipient", FinalRecipient(recipient.address));
     Field("Action", ActionOf(facts_.kind));
     Field("Status", StatusOf(facts_, recipient));
     if (!recipient.remote.empty()) {
@@ -271,6 +281,10 @@ class Builder {
     if (facts_.kind == NoticeKind::kDelayed && facts_.retry_until != absl::InfinitePast()) {
       Field("Will-Retry-Until", DateText(facts_.retry_until));
     }
+  }
+
+  std::string FinalRecipient(const std::string& address) const {
+    return format("{}; {}", IsAscii(address) ? "rfc822" : "utf-8", Address(address));
   }
 
   // "rfc822;user+40example" as received (RFC 3461 4.2). One that does not decode is left out: the
@@ -291,16 +305,21 @@ class Builder {
     const std::string_view type = full_ ? (utf8_content_ ? "message/global" : "message/rfc822")
                                   : utf8_content_ ? "message/global-headers"
                                                   : "text/rfc822-headers";
-    BeginPart(type, full_ ? "Your message" : "Header of your message", !IsAscii(content_));
+    const std::string_view encoding = quoted_content_     ? "quoted-printable"
+                                      : IsAscii(content_) ? ""
+                                                          : "8bit";
+    BeginPart(type, full_ ? "Your message" : "Header of your message", encoding);
     Put(content_);
     Put("\r\n");
   }
 
   const ReportFacts& facts_;
   Report report_;
+  bool ascii_only_ = false;
   bool utf8_ = false;
   bool full_ = false;
   bool utf8_content_ = false;
+  bool quoted_content_ = false;
   std::string content_;
   std::string boundary_;
 };

@@ -50,6 +50,10 @@ struct ReportFacts {
   bool smtputf8 = false;                          // Of the original.
   bool utf8_headers = false;
   std::vector<ReportRecipient> recipients;
+  // A next hop refused 8-bit or international mail (5.6.3, 5.6.7), and the notice may have to pass
+  // the same one: the report is in ASCII, and an original that is not returns its header section
+  // only. An international `to` cannot be served so, and has no use for it.
+  bool ascii_only = false;
   // The original: all of it, or its header section only.
   std::string_view content;
   bool content_is_full = false;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "queue/dsn/explain.h"
+#include "queue/dsn/text_lines.h"
 
 namespace holdfast::queue {
 namespace {
@@ -238,6 +239,52 @@ TEST(ReportTest, InternationalAddressesUseTheInternationalForms) {
   EXPECT_NE(report.bytes.find("message/global-delivery-status"), std::string::npos);
   EXPECT_NE(report.bytes.find("Final-Recipient: utf-8; \xC3\xB6@one.test\r\n"), std::string::npos);
   EXPECT_NE(report.bytes.find("Content-Type: message/global\r\n"), std::string::npos);
+}
+
+TEST(ReportTest, AfterARefusalOf8BitMailTheReportIsAscii) {
+  ReportFacts facts = FailedFacts();
+  facts.ascii_only = true;
+  facts.content = "Subject: gr\xC3\xBC\xC3\x9F = x\r\n\r\ngr\xC3\xBC\xC3\x9F\r\n";
+  facts.content_is_full = true;
+  const Report report = BuildReport(facts);
+  ExpectSound(report);
+  EXPECT_FALSE(report.has_8bit);
+  EXPECT_NE(report.bytes.find("Content-Type: text/rfc822-headers\r\n"
+                              "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+                              "Subject: gr=C3=BC=C3=9F =3D x\r\n"),
+            std::string::npos)
+      << report.bytes;
+}
+
+TEST(ReportTest, AfterARefusalOf8BitMailAnAsciiOriginalIsReturnedWhole) {
+  ReportFacts facts = FailedFacts();
+  facts.ascii_only = true;
+  const Report report = BuildReport(facts);
+  EXPECT_NE(report.bytes.find("Content-Type: message/rfc822\r\n\r\n"), std::string::npos);
+}
+
+TEST(ReportTest, AfterARefusalOfInternationalMailAddressesAreWrittenInAscii) {
+  ReportFacts facts = FailedFacts();
+  facts.ascii_only = facts.smtputf8 = true;
+  facts.recipients[0].address = "\xC3\xBC+x@one.test";
+  const Report report = BuildReport(facts);
+  EXPECT_FALSE(report.has_8bit);
+  EXPECT_FALSE(report.needs_smtputf8);
+  EXPECT_NE(report.bytes.find("Final-Recipient: utf-8; \\x{FC}\\x{2B}x@one.test\r\n"),
+            std::string::npos)
+      << report.bytes;
+  EXPECT_NE(report.bytes.find("Content-Type: message/delivery-status\r\n"), std::string::npos);
+}
+
+TEST(TextLinesTest, QuotedPrintableLinesEndWithinTheirColumnsAndWithoutBlanks) {
+  std::string out;
+  AppendQuotedPrintable(std::string(80, 'a') + "\r\nblank \r\n" + std::string(30, '\xFF'), out);
+  EXPECT_EQ(
+      out, std::string(75, 'a') + "=\r\n" + std::string(5, 'a') + "\r\nblank=20\r\n" + [] {
+        std::string encoded;
+        for (int i = 0; i < 30; ++i) encoded += i == 25 ? "=\r\n=FF" : "=FF";
+        return encoded;
+      }());
 }
 
 TEST(ReportTest, ReturnsContentOnlyWithFailuresAndWithinTheBound) {

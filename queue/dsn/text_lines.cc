@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "queue/state/utf8.h"
+#include "base/text.h"
+#include "base/utf8.h"
 
 namespace holdfast::queue {
 namespace {
@@ -127,6 +128,51 @@ void AppendContent(std::string_view content, bool fold, std::string& out) {
     out.append(clean);
     out.append("\r\n");
   }
+}
+
+void AppendQuotedPrintable(std::string_view lines, std::string& out) {
+  constexpr size_t kColumns = 76;
+  size_t used = 0;
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (lines.substr(i, 2) == "\r\n") {
+      out.append("\r\n");
+      used = 0;
+      ++i;
+      continue;
+    }
+    const auto octet = static_cast<unsigned char>(lines[i]);
+    const bool blank_at_end = (octet == ' ' || octet == '\t') && lines.substr(i + 1, 2) == "\r\n";
+    const bool plain =
+        ((octet >= ' ' && octet <= '~' && octet != '=') || octet == '\t') && !blank_at_end;
+    const std::string text = plain ? std::string(1, lines[i]) : format("={:02X}", octet);
+    // Room for the soft break's own '='.
+    if (used + text.size() > kColumns - 1) {
+      out.append("=\r\n");
+      used = 0;
+    }
+    out.append(text);
+    used += text.size();
+  }
+}
+
+std::string Utf8AddressInAscii(std::string_view address) {
+  std::string out;
+  while (!address.empty()) {
+    const size_t size = std::max<size_t>(Utf8CharacterBytes(address), 1);
+    const auto first = static_cast<unsigned char>(address[0]);
+    // The first octet's own bits, then six of each that follows.
+    uint32_t point = size == 1 ? first : first & (0x7F >> size);
+    for (size_t i = 1; i < size; ++i) {
+      point = (point << 6) | (static_cast<unsigned char>(address[i]) & 0x3F);
+    }
+    if (point > '~' || point == '\\' || point == '+' || point == '=') {
+      out += format("\\x{{{:X}}}", point);
+    } else {
+      out.push_back(static_cast<char>(point));
+    }
+    address.remove_prefix(size);
+  }
+  return out;
 }
 
 }  // namespace holdfast::queue

@@ -32,4 +32,10 @@ std::string_view HeaderSection(std::string_view content, size_t bytes_max);
 // header lines (`fold`).
 void AppendContent(std::string_view content, bool fold, std::string& out);
 
+// Whole lines, each ended by CRLF, as quoted-printable (RFC 2045 6.7): ASCII, at most 76 columns.
+void AppendQuotedPrintable(std::string_view lines, std::string& out);
+// An address in ASCII, for readers without SMTPUTF8 (utf-8-addr-xtext, RFC 6533 3): characters over
+// ASCII, backslash, '+' and '=' become \x{HEX}. Valid UTF-8 without controls is expected.
+std::string Utf8AddressInAscii(std::string_view address);
+
 }  // namespace holdfast::queue

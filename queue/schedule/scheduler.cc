@@ -45,8 +45,8 @@ class Scheduler::Core {
   void OnAttemptEnded(const AttemptEnded& ended, absl::Time now);
   std::vector<Grant> Tick(absl::Time now, const TablesReader& reader);
   void SetSuspended(std::set<std::string, std::less<>> destinations);
-  bool WakeDestination(std::string_view name);
-  void RefreshLimits();
+  void WakeDestination(std::string_view name);
+  void OnPolicy();
   SchedulerCounts counts() const;
   std::vector<DestinationState> Destinations(size_t max, std::string_view from) const;
 
@@ -197,6 +197,10 @@ void Scheduler::Core::OnDue(const UnitDue& event, absl::Time now) {
 
 void Scheduler::Core::OnEvent(const Event& event, absl::Time now) {
   if (const auto* due = std::get_if<UnitDue>(&event)) return OnDue(*due, now);
+  if (const auto* asked = std::get_if<AttemptsAsked>(&event)) {
+    WakeDestination(asked->destination);
+    return;
+  }
   if (const auto* gone = std::get_if<UnitGone>(&event)) {
     Destination* destination = Find(gone->destination);
     if (destination != nullptr && destination->Remove(gone->key)) --window_units_;
@@ -381,15 +385,15 @@ void Scheduler::Core::SetSuspended(std::set<std::string, std::less<>> destinatio
   }
 }
 
-bool Scheduler::Core::WakeDestination(std::string_view name) {
+void Scheduler::Core::WakeDestination(std::string_view name) {
   Destination* destination = Find(name);
-  if (destination == nullptr || destination->rests_until() == absl::InfinitePast()) return false;
-  destination->Wake();
-  return true;
+  if (destination != nullptr) destination->Wake();
 }
 
-void Scheduler::Core::RefreshLimits() {
+void Scheduler::Core::OnPolicy() {
   for (Destination* destination : ring_) destination->SetLimits(limits_for_(destination->name()));
+  // What did not answer by the old route may well by the new one.
+  for (auto& [name, destination] : destinations_) destination.Wake();
 }
 
 SchedulerCounts Scheduler::Core::counts() const {
@@ -446,11 +450,7 @@ void Scheduler::SetSuspended(std::set<std::string, std::less<>> destinations) {
 
 void Scheduler::SetPaused(bool paused) { core_->paused_ = paused; }
 
-bool Scheduler::WakeDestination(std::string_view destination) {
-  return core_->WakeDestination(destination);
-}
-
-void Scheduler::RefreshLimits() { core_->RefreshLimits(); }
+void Scheduler::OnPolicy() { core_->OnPolicy(); }
 
 bool Scheduler::leading() const { return core_->leading_; }
 

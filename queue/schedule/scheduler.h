@@ -66,10 +66,9 @@ class Scheduler {
   void SetSuspended(std::set<std::string, std::less<>> destinations);
   // Nothing at all is granted while paused (drain, outcomes can't be recorded).
   void SetPaused(bool paused);
-  // Ends a destination's rest (operator's retry); false when it did not rest.
-  bool WakeDestination(std::string_view destination);
-  // Policy changed: active destinations ask for their limits again.
-  void RefreshLimits();
+  // Policy changed: active destinations ask for their limits again, and all rests are over, for
+  // routes may have changed.
+  void OnPolicy();
 
   bool leading() const;
   SchedulerCounts counts() const;

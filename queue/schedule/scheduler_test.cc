@@ -155,8 +155,20 @@ TEST(SchedulerTest, OperatorsCanEndARest) {
   Bench bench;
   bench.Queue(1, 5, "dead.test");
   for (const Grant& grant : bench.Tick(0)) bench.Fail(grant, 1, 2);
-  EXPECT_FALSE(bench.scheduler().WakeDestination("other.test"));
-  EXPECT_TRUE(bench.scheduler().WakeDestination("dead.test"));
+  const std::vector<Event> other = {AttemptsAsked{"other.test"}};
+  bench.scheduler().OnEvents(other, AtSecond(3));
+  EXPECT_TRUE(bench.Tick(3).empty());
+  const std::vector<Event> asked = {AttemptsAsked{"dead.test"}};
+  bench.scheduler().OnEvents(asked, AtSecond(3));
+  EXPECT_FALSE(bench.Tick(3).empty());
+}
+
+TEST(SchedulerTest, ANewPolicyEndsAllRests) {
+  Bench bench;
+  bench.Queue(1, 5, "dead.test");
+  for (const Grant& grant : bench.Tick(0)) bench.Fail(grant, 1, 2);
+  EXPECT_TRUE(bench.Tick(3).empty());
+  bench.scheduler().OnPolicy();
   EXPECT_FALSE(bench.Tick(3).empty());
 }
 

@@ -63,6 +63,7 @@ absl::Status ApplyStep::ReleaseOne(const QueueId& id, MessageRow& message) {
     after.set_held(false);
     after.set_due_us(release.stamped_us());
     ledger_.ChangeUnit(unit.key, &unit.row, &after, release.stamped_us());
+    result_.events.push_back(AttemptsAsked{after.destination()});
   }
   rows::AuditRow audit = AuditOf("release", id, message);
   audit.set_actor(BoundedText(release.actor(), kAuditTextBytesMax));
@@ -80,6 +81,8 @@ absl::Status ApplyStep::RetryOne(const QueueId& id, MessageRow& message) {
   for (const OpenUnit& unit : LoadOpenUnits(id)) {
     if (unit.row.has_intent()) continue;
     any = true;
+    // Also when it is due already: its destination may rest.
+    result_.events.push_back(AttemptsAsked{unit.row.destination()});
     if (unit.row.due_us() <= now_us) continue;
     UnitRow after = unit.row;
     after.set_due_us(now_us);
@@ -102,6 +105,7 @@ absl::Status ApplyStep::RerouteOne(const QueueId& id, MessageRow& message) {
     after.set_destination(reroute.destination());
     after.set_due_us(reroute.stamped_us());
     ledger_.ChangeUnit(unit.key, &unit.row, &after, reroute.stamped_us());
+    result_.events.push_back(AttemptsAsked{after.destination()});
   }
   rows::AuditRow audit = AuditOf("reroute", id, message);
   audit.set_actor(BoundedText(reroute.actor(), kAuditTextBytesMax));

@@ -7,8 +7,8 @@
 #include <limits>
 #include <vector>
 
+#include "base/utf8.h"
 #include "proto/command.pb.h"
-#include "queue/state/utf8.h"
 
 namespace holdfast::queue {
 namespace {

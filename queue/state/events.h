@@ -46,6 +46,12 @@ struct UnitGone {
   std::string destination;
 };
 
+// An operator wants attempts at this destination now (retry, release, reroute to it): if it rests
+// because no host answered, that is over.
+struct AttemptsAsked {
+  std::string destination;
+};
+
 struct IntentOpened {
   UnitKey key;
   AttemptKey attempt;
@@ -134,9 +140,10 @@ struct MessageEnded {
   QueueId queue_id;
 };
 
-using Event = std::variant<MessageAccepted, UnitDue, UnitGone, IntentOpened, IntentRefused,
-                           AttemptRecorded, OutcomeRefused, RecipientFinal, RecipientDeferred,
-                           MessageHeld, MessageReleased, NoticeQueued, MessageEnded>;
+using Event =
+    std::variant<MessageAccepted, UnitDue, UnitGone, AttemptsAsked, IntentOpened, IntentRefused,
+                 AttemptRecorded, OutcomeRefused, RecipientFinal, RecipientDeferred, MessageHeld,
+                 MessageReleased, NoticeQueued, MessageEnded>;
 
 // One line, for scripts and debug logs.
 std::string EventText(const Event& event);

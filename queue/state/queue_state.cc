@@ -1,11 +1,11 @@
 #include "queue/state/queue_state.h"
 
 #include "base/check.h"
+#include "base/utf8.h"
 #include "proto/command.pb.h"
 #include "queue/state/apply_step.h"
 #include "queue/state/keys.h"
 #include "queue/state/rows.h"
-#include "queue/state/utf8.h"
 
 namespace holdfast::queue {
 namespace {

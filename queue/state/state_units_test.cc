@@ -11,7 +11,6 @@
 #include "queue/state/command_codec.h"
 #include "queue/state/keys.h"
 #include "queue/state/queue_types.h"
-#include "queue/state/utf8.h"
 #include "queue/testing/test_queue.h"
 
 namespace holdfast::queue {
@@ -79,18 +78,6 @@ TEST(KeysTest, EveryKeyReadsBack) {
     cut.pop_back();
     EXPECT_FALSE(DecodeListKey(cut).has_value());
   }
-}
-
-TEST(Utf8Test, MendsAndCutsAtCharacters) {
-  EXPECT_TRUE(IsUtf8("gr\xC3\xBC\xC3\x9F"));
-  EXPECT_FALSE(IsUtf8("\xC0\xAF"));          // Overlong.
-  EXPECT_FALSE(IsUtf8("\xED\xA0\x80"));      // Surrogate.
-  EXPECT_FALSE(IsUtf8("\xF4\x90\x80\x80"));  // Beyond U+10FFFF.
-  EXPECT_EQ(MendUtf8("a\xFC"
-                     "b\xC3"),
-            "a?b?");
-  EXPECT_EQ(CutUtf8("a\xC3\xBC", 2), "a");
-  EXPECT_EQ(CutUtf8("a\xC3\xBC", 3), "a\xC3\xBC");
 }
 
 TEST(AgeHistogramTest, RemovesWhatWasAddedHoweverOldItIs) {

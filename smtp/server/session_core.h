@@ -23,7 +23,7 @@
 //           OnCommitted() brought OK; content of a message that will be refused is read to its end.
 // Threads:  owned by the session's io context; unsynchronised.
 // Limits:   SessionLimits. It holds one command line and one piece of a message (about
-//           gather_bytes_max), besides recipients_max recipients.
+//           gather_bytes_max), besides recipients_max recipients of envelope_bytes_max.
 #pragma once
 
 #include <absl/status/status.h>
@@ -112,6 +112,7 @@ class SessionCore {
     bool trusted = false;
     std::vector<EnvelopeRecipient> recipients;
     std::set<std::string> known;  // Local part and destination of each, to merge repeats.
+    size_t envelope_bytes = 0;    // Of `recipients`; see envelope_bytes_max.
     bool chunking = false;        // A BDAT was accepted.
   };
 

@@ -16,6 +16,9 @@ namespace holdfast::smtp {
 struct SessionLimits {
   uint64_t message_bytes_max = 50 * 1024 * 1024;  // Offered as SIZE; 552 above. As received.
   size_t recipients_max = 1000;                   // 452 4.5.3 above; earlier ones stay valid.
+  // Of the recipients as they are kept: addresses, destinations, ORCPT. As recipients_max, for an
+  // envelope must fit into one command of the log (1 MiB), and long addresses get there sooner.
+  size_t envelope_bytes_max = 768 * 1024;
   // With CRLF. RFC 4954 4 asks for 12,288 for AUTH, and it is above all other needs.
   size_t command_line_bytes_max = 12 * 1024;
   uint64_t text_line_bytes_max = 1024 * 1024;  // Lines of content. Over 998 is passed on unchanged.

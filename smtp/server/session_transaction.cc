@@ -22,6 +22,18 @@ Reply PathReply(PathError error, bool recipient) {
   }
 }
 
+const Path& Target(const RcptCommand& rcpt, const RcptDecision& decision) {
+  return decision.redirect ? *decision.redirect : rcpt.recipient;
+}
+
+// What a recipient adds to its envelope, framing and numbers included.
+size_t BytesOf(const RcptCommand& rcpt, const RcptDecision& decision) {
+  constexpr size_t kFramingBytes = 32;
+  const Path& to = Target(rcpt, decision);
+  return to.local_part.size() + to.domain.size() + to.domain_key.size() +
+         rcpt.parameters.orcpt.value_or("").size() + kFramingBytes;
+}
+
 }  // namespace
 
 void SessionCore::OnMail(std::string_view arguments) {
@@ -88,7 +100,9 @@ void SessionCore::OnRcpt(std::string_view arguments) {
   rcpt.accepted = transaction_->recipients.size();
   const RcptDecision decision = policy_.OnRcpt(client_, transaction_->mail, rcpt);
   if (decision.refusal) return RefuseRecipient(*decision.refusal, to);
-  if (rcpt.accepted >= options_.limits.recipients_max) {
+  const size_t bytes = transaction_->envelope_bytes + BytesOf(rcpt, decision);
+  if (rcpt.accepted >= options_.limits.recipients_max ||
+      bytes > options_.limits.envelope_bytes_max) {
     return Refuse(Reply(452, {4, 5, 3}, "Too many recipients; send the others another time"),
                   Printable(to.mailbox(), 1024));
   }
@@ -146,7 +160,7 @@ void SessionCore::RefuseRecipient(const Reply& reply, const Path& recipient) {
 
 // The same mailbox twice is one recipient, with the parameters that it first had.
 void SessionCore::AddRecipient(const RcptCommand& rcpt, const RcptDecision& decision) {
-  const Path& to = decision.redirect ? *decision.redirect : rcpt.recipient;
+  const Path& to = Target(rcpt, decision);
   if (!transaction_->known.insert(to.local_part + "@" + to.domain_key).second) return;
   EnvelopeRecipient recipient;
   recipient.mailbox = rcpt.recipient.mailbox();
@@ -156,6 +170,7 @@ void SessionCore::AddRecipient(const RcptCommand& rcpt, const RcptDecision& deci
   recipient.notify = rcpt.parameters.notify;
   recipient.orcpt = rcpt.parameters.orcpt;
   transaction_->recipients.push_back(std::move(recipient));
+  transaction_->envelope_bytes += BytesOf(rcpt, decision);
 }
 
 std::string SessionCore::ProtocolName() const {

@@ -83,7 +83,7 @@ TEST_F(CliTest, StatusIsAPageForPeople) {
             "node 1  mail.example.com  version 1.2.3  accepts mail\n"
             "up since 2026-01-02 03:04:05Z, policy version 0\n"
             "\n"
-            "queue        2 messages, 2 recipients, 0 destinations, 0 held, 0 in doubt\n"
+            "queue        2 messages, 2 recipients, 0 held, 0 in doubt\n"
             "sessions     0 in, 0 out\n"
             "since start  12 accepted, 0 delivered, 0 deferred, 0 bounced, 0 expired, 0 rejected\n"
             "disk         5.0 GiB free (reserve 0 B), 0 B stored\n"
@@ -181,6 +181,20 @@ TEST_F(CliTest, ActionsSayExactlyHowManyMessagesTheyTouched) {
   EXPECT_EQ(nothing.out, "due now: 0 messages (0 recipients)\n");
 }
 
+TEST_F(CliTest, ReroutingNamesWhereTo) {
+  AddMessages(2);
+  const Ran ran = Run({"queue", "reroute", "--destination", "b.example", "--to", "Other.Example",
+                       "--reason", "moved", "--output", "json"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "{\"messages_touched\":\"1\",\"recipients_touched\":\"1\",\"queue_ids\":"
+            "[\"01AAAAAAAAAAAA10\"],\"refused\":[],\"next_cursor\":\"\"}\n");
+  EXPECT_EQ(backend_.calls().back().verb, "reroute");
+  EXPECT_EQ(Run({"queue", "reroute", "--all", "--reason", "x"}).code, 2) << "without --to";
+  EXPECT_EQ(Run({"queue", "reroute", "--all", "--to", "a b", "--reason", "x"}).err,
+            "holdfast: `a b` is no destination to reroute to\n");
+}
+
 TEST_F(CliTest, ActionsInJsonAddUpAllCalls) {
   AddMessages(5);
   const Ran ran = Run({"queue", "hold", "--all", "--reason", "x", "--output", "json"});
@@ -200,8 +214,13 @@ TEST_F(CliTest, RefusedMessagesAreNamedAndTheCodeSaysSo) {
 
 TEST_F(CliTest, DestructiveVerbsNeedAReasonAndAChoice) {
   AddMessages(1);
-  for (const char* verb : {"hold", "remove", "bounce"}) {
-    const Ran ran = Run({"queue", verb, "01AAAAAAAAAAAA10"});
+  for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
+           {"hold"}, {"remove"}, {"bounce"}, {"reroute", "--to", "c.example"}}) {
+    std::vector<std::string> arguments = {"queue"};
+    arguments.insert(arguments.end(), words.begin(), words.end());
+    arguments.push_back("01AAAAAAAAAAAA10");
+    const Ran ran = Run(arguments);
+    const std::string& verb = words.front();
     EXPECT_EQ(ran.code, 2) << verb;
     EXPECT_NE(ran.err.find("--reason"), std::string::npos) << ran.err;
   }
@@ -236,6 +255,7 @@ TEST_F(CliTest, HelpHasExamplesAtEveryLevel) {
                                              {"queue", "release"},
                                              {"queue", "remove"},
                                              {"queue", "bounce"},
+                                             {"queue", "reroute"},
                                              {"policy"},
                                              {"policy", "check"},
                                              {"policy", "diff"},
@@ -312,6 +332,17 @@ TEST_F(CliTest, PolicyMistakesAreShownWithTheirPlaces) {
   EXPECT_EQ(Run({"policy", "check", directory_ + "/none"}).err,
             "holdfast: cannot read " + directory_ + "/none: No such file or directory\n");
   EXPECT_EQ(Run({"policy", "check", directory_}).code, 1);
+}
+
+TEST_F(CliTest, WhatIsNoTextIsRefusedBeforeTheNodeIsAsked) {
+  const std::string path = File("limits { } \xFF\xFE");
+  const Ran ran = Run({"policy", "check", path});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.err, "holdfast: " + path + " is not a text file (UTF-8)\n");
+  const Ran argument = Run({"queue", "list", "--sender", "b\xFC@a.example"});
+  EXPECT_EQ(argument.code, 2);
+  EXPECT_EQ(argument.err, "`b?@a.example` is not text in UTF-8\n");
+  EXPECT_TRUE(backend_.calls().empty());
 }
 
 TEST_F(CliTest, PolicyIsAppliedShownComparedAndRolledBack) {

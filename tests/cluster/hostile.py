@@ -473,6 +473,30 @@ def newer_store_format():
         wait_until(lambda: lifecycle.copies_of(sink, "back"), 20, "nothing was touched meanwhile")
 
 
+def unreadable_bodies():
+    """What can't be read is not sent, not even in part; it is said, it waits, and others go on."""
+    with sink_module.Sink() as sink:
+        options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{harness.free_port()}"}, retry_waits=("1s",))
+        with harness.Node(options) as node:
+            node.start()
+            lifecycle.send(node, "user@one.test", "damaged")
+            wait_until(lambda: entry_for(node, "one.test"), 20, "a first attempt")
+            expect_equal(node.terminate(), 0, "exit code")
+            directory = next(node.data.rglob("CURRENT")).parent
+            expect_equal(store_stamp.damage_bodies(directory), 1, "bodies")
+            node.start()
+            policy = node.directory / "back.textproto"
+            policy.write_text(harness.policy_text(harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"},
+                                                                      retry_waits=("1s",))))
+            node.cli("policy", "apply", str(policy))
+            lifecycle.send(node, "user@two.test", "whole")
+            wait_until(lambda: lifecycle.copies_of(sink, "whole"), 20, "the other message is delivered")
+            wait_until(lambda: "can't be read" in (entry_for(node, "one.test") or {}).get("last_status", ""), 20,
+                       lambda: f"the reason at the message: {entry_for(node, 'one.test')}")
+            expect("event=body_unreadable" in node.log_text(), f"the log says so:\n{node.log_tail(5)}")
+            expect_equal(len(sink.records()), 1, "messages at the sink")
+
+
 CASES = (
     ("64 MiB of one command line", endless_command_line),
     ("200 MiB of one line of content", endless_content_line),
@@ -482,6 +506,7 @@ CASES = (
     ("a client that never reads", client_that_never_reads),
     ("DNS that fails and lies", dns_that_lies),
     ("a store of a newer format", newer_store_format),
+    ("a message whose stored body is damaged", unreadable_bodies),
 )
 DISK_CASES = (
     ("a disk without a byte left", disk_has_no_byte_left),

@@ -113,6 +113,7 @@ def refused_start(change_config, must_say, code=2):
         expect_equal(node.wait(20), code, f"exit code; it said:\n{node.log_tail(5)}")
         for text in must_say:
             expect(text in node.log_text(), f"expected {text!r} in:\n{node.log_tail(5)}")
+        expect(not node.data.exists(), "it made the data directory before it refused")
 
 
 def append_node(text):
@@ -191,6 +192,19 @@ def bodies_survive_a_kill_while_nothing_can_be_delivered():
                 expect_equal(len(copies_of(sink, f"away-{number}")), 1, f"copies of message {number}")
 
 
+def kill_in_the_first_start(what, seen):
+    """A first start that ends before its policy is replicated must not leave the default one in effect."""
+    with harness.Node(harness.NodeOptions(routes={"seeded.test": "[127.0.0.1]:9"})) as node:
+        node.spawn()
+        wait_until(lambda: seen(node), 20, what, poll=0.001)
+        node.kill()
+        was_ready = "event=ready" in node.log_text()
+        node.start()
+        expect("seeded.test" in node.cli("policy", "show").stdout, f"the seed is in effect:\n{node.log_tail(5)}")
+        expect_equal(node.cli_json("status")["policy_version"], "1", "versions")
+        return "it was ready already" if was_ready else "before it was ready"
+
+
 _occupied = []  # Sockets that stay open until the script ends.
 
 
@@ -218,6 +232,10 @@ CASES = (
     ("--check finds mistakes and binds nothing", check_only),
     ("another node id on old data is refused", other_node_id_is_refused),
     ("data directory and admin socket are private", modes_are_private),
+    ("kill -9 once the store begins to be made", kill_in_the_first_start, "a store",
+     lambda node: (node.data / "store").exists()),
+    ("kill -9 once the store is made", kill_in_the_first_start, "a cluster",
+     lambda node: "event=cluster_created" in node.log_text()),
     ("too little disk space: 452 at MAIL", low_disk_refuses_before_the_body),
     ("SIGHUP reloads and names what needs a restart", hangup_signal_reloads),
     ("two kills while the next hop is away", bodies_survive_a_kill_while_nothing_can_be_delivered),

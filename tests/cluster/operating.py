@@ -78,6 +78,50 @@ def hold_release_reroute():
         wait_until(node.queue_empty, 20, lambda: f"queue empty: {node.queue()}")
 
 
+def reroute():
+    """The messages of a dead domain go by another one's route; addresses stay."""
+    with sink_module.Sink() as sink:
+        options = harness.NodeOptions(routes={"*": dead_end(), "alive.test": f"[127.0.0.1]:{sink.port}"},
+                                      retry_waits=("1h",), expiry="2h")
+        with harness.Node(options) as node:
+            node.start()
+            lifecycle.send(node, "user@dead.test", "rerouted")
+            lifecycle.send(node, "user@other.test", "left alone")
+            queued(node, 2)
+            verb = ("queue", "reroute", "--destination", "dead.test", "--to", "alive.test")
+            tried = node.cli_json(*verb, "--dry-run")
+            expect_equal(int(tried["messages_touched"]), 1, "messages that would be rerouted")
+            done = node.cli_json(*verb, "--reason", "the domain moved")
+            expect_equal(int(done["messages_touched"]), 1, "messages rerouted")
+            wait_until(lambda: lifecycle.copies_of(sink, "rerouted"), 20, "delivered by the other route")
+            expect_equal(lifecycle.copies_of(sink, "rerouted")[0].recipient, "user@dead.test", "recipient")
+            expect_equal(node.queue()["messages"], 1, "messages left")
+
+
+def resting_node(port):
+    """A node whose next hop, at `port`, was away so often that it is left alone for a minute."""
+    node = harness.Node(harness.NodeOptions(routes={"*": f"[127.0.0.1]:{port}"}, retry_waits=("1s",), expiry="2h"))
+    node.start()
+    lifecycle.send(node, "user@one.test", "resting")
+    identity = queued(node)[0]["queue_id"]
+    wait_until(lambda: node.cli_json("queue", "show", identity)["recipients"][0]["attempts"] >= 3, 20,
+               "attempts enough to make the destination rest")
+    return node
+
+
+def retry_reaches_a_resting_host():
+    port = harness.free_port()
+    with resting_node(port) as node, sink_module.Sink(port=port) as sink:
+        node.cli("queue", "retry", "--all")
+        wait_until(lambda: lifecycle.copies_of(sink, "resting"), 20, "delivered once the operator asks")
+
+
+def new_policy_ends_rests():
+    with resting_node(harness.free_port()) as node, sink_module.Sink() as sink:
+        node.cli("policy", "apply", policy_file(node, {"*": f"[127.0.0.1]:{sink.port}"}))
+        wait_until(lambda: lifecycle.copies_of(sink, "resting"), 20, "delivered by the new route")
+
+
 def hold_survives_a_kill():
     with waiting_node() as node:
         node.start()
@@ -199,6 +243,9 @@ def http_door():
 CASES = (
     ("queue list, show, summary and status", list_and_show),
     ("hold, new policy, retry, release", hold_release_reroute),
+    ("reroute to another domain's way", reroute),
+    ("a retry reaches a host that was away", retry_reaches_a_resting_host),
+    ("a new policy ends the rest of a destination", new_policy_ends_rests),
     ("a hold survives kill -9", hold_survives_a_kill),
     ("remove and bounce, with dry run", remove_and_bounce),
     ("policy check, diff, apply, history, show", policy_versions),

@@ -25,6 +25,16 @@ def eight_bit_to_seven(node, poor, good, declared):
     expect(not [r for r in poor.records() if f"{identity}@one.test" in r.recipients], "raw 8-bit was sent on")
 
 
+def notice_by_the_same_way(node, poor, _good):
+    """The sender is behind the hop that refused: the notice is ASCII, or nobody would ever be told."""
+    content = "Subject: Gr\u00fc\u00dfe\r\nX-Holdfast-Id: same-way\r\n\r\n\u00fc\r\n".encode()
+    common.send(node.smtp_port, ["same-way@one.test"], content, sender="back@one.test", parameters=" BODY=8BITMIME")
+    expect_equal(common.bounce_of(poor, "same-way").status, "5.6.3", "status in the notice")
+    record = [record for record in poor.records() if "back@one.test" in record.recipients][0]
+    expect(record.content.isascii(), f"the notice is not ASCII: {record.content!r}")
+    expect(b"Gr=C3=BC=C3=9Fe" in record.content, f"the header is returned, encoded: {record.content!r}")
+
+
 def seven_bit_declared_eight(node, poor, _good):
     """BODY=8BITMIME on content that has no 8-bit octet is no obstacle."""
     content = b"X-Holdfast-Id: seven\r\n\r\nplain\r\n"
@@ -91,6 +101,7 @@ def run(counter):
             sinks = (node, poor, good)
             counter.run("no 8BITMIME: declared 8-bit is returned 5.6.3", eight_bit_to_seven, *sinks, True)
             counter.run("no 8BITMIME: undeclared 8-bit is returned 5.6.3", eight_bit_to_seven, *sinks, False)
+            counter.run("no 8BITMIME: the notice takes the same way", notice_by_the_same_way, *sinks)
             counter.run("no 8BITMIME: 7-bit goes without BODY=", seven_bit_declared_eight, *sinks)
             counter.run("no SMTPUTF8: a UTF-8 recipient is returned 5.6.7", utf8_address, *sinks)
             counter.run("no SMTPUTF8: a UTF-8 header is returned", utf8_header, *sinks)

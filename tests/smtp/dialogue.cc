@@ -127,6 +127,8 @@ void SetLimit(SessionLimits& limits, const std::string& name, int64_t value) {
     limits.message_bytes_max = static_cast<uint64_t>(value);
   } else if (name == "recipients_max") {
     limits.recipients_max = static_cast<size_t>(value);
+  } else if (name == "envelope_bytes_max") {
+    limits.envelope_bytes_max = static_cast<size_t>(value);
   } else if (name == "errors_max") {
     limits.errors_max = static_cast<int>(value);
   } else if (name == "refused_recipients_max") {

@@ -50,6 +50,8 @@ const char* ActionName(node::QueueAction action) {
       return "remove";
     case node::QueueAction::kBounce:
       return "bounce";
+    case node::QueueAction::kReroute:
+      return "reroute";
   }
   return "";
 }

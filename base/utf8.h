@@ -1,14 +1,14 @@
-// queue/state/utf8.h
-// Rows and commands hold UTF-8 only. Remotes and clients say what they like, so their words are
-// mended before they are proposed and cut at characters, never inside one.
-// Threads: any; pure.
+// base/utf8.h
+// UTF-8, found and mended. Rows, commands and every protobuf string hold UTF-8 only; remotes,
+// clients and files say what they like, so their words are mended or refused before they get there,
+// and cut at characters, never inside one. Threads: any; pure.
 #pragma once
 
 #include <cstddef>
 #include <string>
 #include <string_view>
 
-namespace holdfast::queue {
+namespace holdfast {
 
 bool IsUtf8(std::string_view text);
 // Every byte that is no part of a character becomes '?'.
@@ -19,4 +19,4 @@ std::string_view CutUtf8(std::string_view text, size_t bytes_max);
 // forms, no surrogates, nothing above U+10FFFF).
 size_t Utf8CharacterBytes(std::string_view text);
 
-}  // namespace holdfast::queue
+}  // namespace holdfast

@@ -1,8 +1,8 @@
-#include "queue/state/utf8.h"
+#include "base/utf8.h"
 
 #include <cstdint>
 
-namespace holdfast::queue {
+namespace holdfast {
 
 size_t Utf8CharacterBytes(std::string_view text) {
   if (text.empty()) return 0;
@@ -53,4 +53,4 @@ std::string_view CutUtf8(std::string_view text, size_t bytes_max) {
   return text.substr(0, end);
 }
 
-}  // namespace holdfast::queue
+}  // namespace holdfast
