@@ -114,18 +114,22 @@ def run_lint():
     return passed, len(checks) - passed
 
 
-def run_oracle(folder):
-    build = subprocess.run([BAZEL, "build", "--config=opt", "//tests/raft:oracle"], cwd=ROOT, check=False)
-    if build.returncode != 0:
-        return 0, 1
-    run = subprocess.run(["build/bin/tests/raft/oracle", "--scripts", folder], cwd=ROOT, check=False,
-                         capture_output=True, text=True)
+def run_counted(*command):
+    """Counts of a command whose output has the line `N passed, N failed`."""
+    run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
     print(run.stdout[-4000:], run.stderr[-2000:], flush=True)
     lines = COUNT_LINE.findall(run.stdout)
     if not lines:
         return 0, 1
     passed, failed = int(lines[-1][0]), int(lines[-1][1])
     return passed, failed if run.returncode == 0 else max(failed, 1)
+
+
+def run_oracle(folder):
+    build = subprocess.run([BAZEL, "build", "--config=opt", "//tests/raft:oracle"], cwd=ROOT, check=False)
+    if build.returncode != 0:
+        return 0, 1
+    return run_counted("build/bin/tests/raft/oracle", "--scripts", folder)
 
 
 def fuzz_targets():
@@ -136,6 +140,7 @@ def fuzz_targets():
 
 def steps(options):
     yield "lint", run_lint
+    yield "models", lambda: run_counted("/usr/bin/python3", "tests/models/run.py")
     yield "tests, optimised (g++)", lambda: run_bazel("opt", ["//..."])
     yield "tests under ASan and UBSan (clang)", lambda: run_bazel(
         "asan", ["//..."], "--test_tag_filters=-noasan,-local", "--build_tests_only")
