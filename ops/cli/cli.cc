@@ -64,11 +64,13 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
       "  holdfast queue summary\n"
       "  holdfast queue list --destination example.com --output json\n"
       "  holdfast policy apply policy.textproto --comment \"new smarthost\"\n"
+      "  holdfast cert ca --out ca\n"
       "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be reached.");
   AddGlobalOptions(app, session.options());
   AddStatus(app, session);
   AddQueue(app, session);
   AddPolicy(app, session);
+  AddCert(app, session);
   try {
     // CLI11 takes them from the end.
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());

@@ -86,5 +86,6 @@ class Session {
 void AddStatus(CLI::App& app, Session& session);
 void AddQueue(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
+void AddCert(CLI::App& app, Session& session);
 
 }  // namespace holdfast::cli
