@@ -67,6 +67,7 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
       "  holdfast queue summary\n"
       "  holdfast queue list --destination example.com --output json\n"
       "  holdfast policy apply policy.textproto --comment \"new smarthost\"\n"
+      "  holdfast cert ca --out ca\n"
       "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be reached.");
   AddGlobalOptions(app, session.options());
   AddStatus(app, session);
@@ -74,6 +75,7 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
   AddNode(app, session);
   AddQueue(app, session);
   AddPolicy(app, session);
+  AddCert(app, session);
   for (const std::string& argument : arguments) {
     if (IsUtf8(argument)) continue;
     streams.err << format("`{}` is not text in UTF-8\n", Shown(MendUtf8(argument), 40));

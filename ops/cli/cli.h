@@ -1,5 +1,6 @@
 // ops/cli/cli.h
-// The admin command line, `holdfast`: nouns with verbs, each a call of the admin service. main.cc
+// The admin command line, `holdfast`: nouns with verbs, each a call of the admin service
+// (but for `cert`, which works on files alone). main.cc
 // hands it the process' arguments and streams; tests hand it their own.
 //
 // Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 the node cannot be reached.

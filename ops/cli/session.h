@@ -89,5 +89,6 @@ void AddCluster(CLI::App& app, Session& session);
 void AddNode(CLI::App& app, Session& session);
 void AddQueue(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
+void AddCert(CLI::App& app, Session& session);
 
 }  // namespace holdfast::cli

@@ -50,16 +50,17 @@ def is_test(path):
 
 def check_includes(path, lines, layers, report):
     rooms, pure, only = layers
-    room = path.split("/")[0]
+    room = max((name for name in rooms if path.startswith(f"{name}/")), key=len, default="")
     impure = not any(path.startswith(p) for p in pure) or is_test(path)
     for number, line in enumerate(lines, 1):
         if not impure and PURE_BANNED.search(line):
             report(path, number, f"a pure file may not have {line.strip()}: pass time, luck and bytes as arguments")
-        ours = re.match(r'#include "([a-z_]+)/', line)
+        ours = re.match(r'#include "(([a-z_]+)/[^"]+)"', line)
         if ours and not is_test(path):
-            target = ours.group(1)
-            if target in rooms and target != room and target not in rooms.get(room, set()):
-                report(path, number, f"{room} may not include {target} (ops/lint/layers.txt)")
+            header, target = ours.groups()
+            allowed = any(header.startswith(name if "/" in name else f"{name}/") for name in rooms.get(room, ()))
+            if target in rooms and target != path.split("/")[0] and not allowed:
+                report(path, number, f"{room} may not include {header} (ops/lint/layers.txt)")
         theirs = re.match(r"#include <([^>]+)>", line)
         if theirs and not is_test(path):
             for header, places in only:
