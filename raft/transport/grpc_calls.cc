@@ -106,6 +106,7 @@ void GrpcCallLink::End(Asked& asked, absl::StatusOr<std::string> result) {
   CallReply done = std::exchange(asked.done, nullptr);
   done(std::move(result));
   done = nullptr;
+  asked.context = nullptr;
   MutexLock lock(mutex_);
   --running_;
   changed_.NotifyAll();
@@ -130,9 +131,9 @@ void GrpcCallLink::Greet(const std::shared_ptr<Asked>& greeting) {
   greeting->request.set_greeting(true);
   *greeting->request.mutable_hello() =
       MakeHello(options_, peer_.node, peer::STREAM_CALL, handler_.Hello(peer_.node));
-  greeting->context.set_deadline(DeadlineIn(options_.connect_timeout + options_.hello_timeout));
+  greeting->context->set_deadline(DeadlineIn(options_.connect_timeout + options_.hello_timeout));
   stub_->async()->Call(
-      &greeting->context, &greeting->request, &greeting->answer,
+      greeting->context.get(), &greeting->request, &greeting->answer,
       [this, greeting](const grpc::Status& status) { OnGreeted(*greeting, status); });
 }
 
@@ -144,7 +145,7 @@ absl::Status GrpcCallLink::CheckGreeting(Asked& greeting, const grpc::Status& st
   }
   HOLDFAST_RETURN_IF_ERROR(SaidBy(greeting.answer));
   absl::Status ours =
-      CheckHelloOf(greeting.answer.hello(), *greeting.context.auth_context(), options_, peer_.node)
+      CheckHelloOf(greeting.answer.hello(), *greeting.context->auth_context(), options_, peer_.node)
           .status();
   if (ours.ok()) ours = handler_.OnHello(peer_.node, greeting.answer.hello().host());
   return Annotate(ours, "refused the peer's hello");
@@ -188,14 +189,15 @@ void GrpcCallLink::OnGreeted(Asked& greeting, const grpc::Status& status) {
       Ask(asked);
     }
   }
+  greeting.context = nullptr;
   MutexLock lock(mutex_);
   --running_;
   changed_.NotifyAll();
 }
 
 void GrpcCallLink::Ask(const std::shared_ptr<Asked>& asked) {
-  asked->context.set_deadline(asked->deadline);
-  stub_->async()->Call(&asked->context, &asked->request, &asked->answer,
+  asked->context->set_deadline(asked->deadline);
+  stub_->async()->Call(asked->context.get(), &asked->request, &asked->answer,
                        [this, asked](const grpc::Status& status) { OnAnswered(*asked, status); });
 }
 
@@ -209,7 +211,7 @@ absl::StatusOr<std::string> GrpcCallLink::ResultOf(Asked& asked, const grpc::Sta
   // The connection may be another than the one of the greeting, and what somebody else says about
   // our request is worth nothing.
   const absl::StatusOr<NodeId> peer =
-      CheckHelloOf(answer.hello(), *asked.context.auth_context(), options_, peer_.node);
+      CheckHelloOf(answer.hello(), *asked.context->auth_context(), options_, peer_.node);
   if (!peer.ok()) return Unknown(Annotate(peer.status(), "refused the peer's hello"));
   const absl::Status said = SaidBy(answer);
   if (answer.taken()) {
@@ -257,15 +259,11 @@ void GrpcCallLink::LogDown(const absl::Status& why) {
 }
 
 void GrpcCallLink::RequestStop() {
-  std::vector<std::shared_ptr<Asked>> open;
-  {
-    MutexLock lock(mutex_);
-    stopping_ = true;
-    for (const auto& [id, asked] : calls_) open.push_back(asked);
-    if (greeting_ != nullptr) open.push_back(greeting_);
-  }
-  // Those that wait end with the greeting.
-  for (const std::shared_ptr<Asked>& asked : open) asked->context.TryCancel();
+  // Under the lock, so that none is done meanwhile. Those that wait end with the greeting.
+  MutexLock lock(mutex_);
+  stopping_ = true;
+  for (const auto& [id, asked] : calls_) asked->context->TryCancel();
+  if (greeting_ != nullptr) greeting_->context->TryCancel();
 }
 
 void GrpcCallLink::Join() {

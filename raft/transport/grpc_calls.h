@@ -41,7 +41,7 @@ class GrpcCallLink : public std::enable_shared_from_this<GrpcCallLink> {
 
   // As Transport::Call().
   void Call(std::string request, absl::Duration timeout, CallReply done);
-  // All calls end soon, with kCancelled. Doesn't wait and runs no callback.
+  // All calls end soon, with kCancelled. Doesn't wait, and runs no callback of a call.
   void RequestStop();
   // RequestStop(), and waits until no callback runs any more. Idempotent.
   void Join();
@@ -49,7 +49,9 @@ class GrpcCallLink : public std::enable_shared_from_this<GrpcCallLink> {
  private:
   // One RPC. Kept alive by gRPC's callback; a greeting is one without `done`.
   struct Asked {
-    grpc::ClientContext context;
+    // Holds the channel, and must go before the call is counted out: the last channel of a process
+    // ends gRPC's callback threads and waits for them, which one of those can't do.
+    std::unique_ptr<grpc::ClientContext> context = std::make_unique<grpc::ClientContext>();
     peer::CallRequest request;
     peer::CallAnswer answer;
     gpr_timespec deadline;
