@@ -94,7 +94,7 @@ TEST_F(CertTest, JsonNamesWhatWasMade) {
   EXPECT_EQ(shown.code, 0) << shown.err;
   const size_t id = drawn.out.find("\"cluster_id\":");
   ASSERT_NE(id, std::string::npos);
-  const std::string cluster = drawn.out.substr(id, 15 + 32);  // "cluster_id":"<32 digits>
+  const std::string cluster = drawn.out.substr(id, 14 + 32);  // "cluster_id":"<32 digits>
   EXPECT_TRUE(Has(shown.out, cluster + "\",")) << drawn.out << shown.out;
   EXPECT_TRUE(Has(shown.out, "\"days_left\":\"3649\"")) << shown.out;
 }
