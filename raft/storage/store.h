@@ -90,13 +90,48 @@ struct LogWrite {
   // Forgets headers up to `first - 1`, which must be applied (CHECK).
   std::optional<LogIndex> truncate_before;
   bool must_sync = true;
+  struct Install {
+    uint64_t generation = 0;
+    LogIndex index{};
+    Term term{};
+    ConfState conf_state;
+    LogIndex elided_through{};
+  };
+  std::optional<Install> install;
 };
 
 // How far the state machine is with a batch.
 struct AppliedMark {
   LogIndex index{};
+  Term term{};  // Of the entry at index.
   // When the batch applied a change of configuration.
   std::optional<ConfState> conf_state;
+};
+
+// One moment of a group's rows, to send to a replica that lags.
+class StateView {
+ public:
+  virtual ~StateView() = default;
+  struct Mark {
+    LogIndex index{};
+    Term term{};
+    ConfState conf_state;
+  };
+  virtual const Mark& mark() const = 0;
+  struct Row {
+    std::string key;
+    std::string value;
+  };
+  virtual absl::StatusOr<std::vector<Row>> Next(uint64_t bytes_max) = 0;
+};
+
+class StateInstall {
+ public:
+  virtual ~StateInstall() = default;
+  virtual uint64_t generation() const = 0;
+  virtual absl::Status PutRows(const std::vector<StateView::Row>& rows) = 0;
+  virtual absl::Status PutBody(const BodyKey& key, const Body& body) = 0;
+  virtual std::unique_ptr<StateReader> Reader() const = 0;
 };
 
 struct StoreCounters {
@@ -138,6 +173,12 @@ class Store {
   virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;
   // Takes a batch that came from this store. On return readers see it.
   virtual absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) = 0;
+
+  virtual absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const = 0;
+  virtual absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) = 0;
+  virtual bool GarbagePending(GroupId group) const = 0;
+  virtual absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                              size_t steps_max) = 0;
 
   // Writes down, outside the engine's own files, how far the last synced write went (witness.h).
   // Write() does so by itself when a vote or term changes, and at most once a second otherwise;
