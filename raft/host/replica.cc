@@ -134,7 +134,10 @@ void Replica::Receive(Message message) {
       ReceiveSnapshotOffer(message)) {
     return;
   }
+  const bool arrived = message.type == MessageType::kAppendResponse && !message.reject;
+  const NodeId from = message.from;
   (void)core_.Step(std::move(message));  // The core counts what it drops.
+  if (arrived && offered_since_.contains(from)) OfferAgain(from);
   PayDebts();
 }
 
@@ -333,8 +336,10 @@ void Replica::JobDone(ApplyJob& job) {
 
 void Replica::TruncateLog() {
   if (installing_) return;
-  std::optional<LogIndex> before =
-      log_->TruncationDue(applied_, options_.log_entries_kept, options_.log_bytes_kept);
+  // Whoever pulls a snapshot will want the entries behind it.
+  const uint64_t times = offered_since_.empty() ? 1 : options_.snapshots.log_kept_times;
+  std::optional<LogIndex> before = log_->TruncationDue(applied_, times * options_.log_entries_kept,
+                                                       times * options_.log_bytes_kept);
   if (before) TruncateBefore(*before);
 }
 

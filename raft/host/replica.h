@@ -142,6 +142,8 @@ class Replica {
   void ReleaseHeld();
   void Installed(const LogWrite::Install& install);
   void WatchSnapshots(absl::Duration now);
+  // The peer has what it pulled, but our log begins behind that by now: it needs another one.
+  void OfferAgain(NodeId peer);
   void FillMembers(GroupStatus& status) const;
   // The core forgets at each check of its quorum whom it heard from; people and balance want to
   // know who was silent for an election timeout.

@@ -141,6 +141,15 @@ void Replica::Installed(const LogWrite::Install& install) {
   effects_.SnapshotOver(group_, /*installed=*/true);
 }
 
+void Replica::OfferAgain(NodeId peer) {
+  const CoreStatus status = core_.Status();
+  const auto found = status.progress.find(peer);
+  if (found == status.progress.end() || found->second.state != ProgressState::kSnapshot) return;
+  if (found->second.match < found->second.pending_snapshot) return;
+  core_.ReportSnapshot(peer, /*arrived=*/false);
+  offered_since_.erase(peer);
+}
+
 void Replica::WatchSnapshots(absl::Duration now) {
   if (core_.role() != Role::kLeader || single_voter_) {
     offered_since_.clear();

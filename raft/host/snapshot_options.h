@@ -30,6 +30,9 @@ struct SnapshotOptions {
   // A leader takes its snapshot for failed when the peer has pulled nothing, and did not say that
   // it waits, for so long.
   absl::Duration patience = absl::Seconds(10);
+  // A leader keeps so many times the usual log while a peer has a snapshot to pull, so that the log
+  // still reaches back to it afterwards.
+  uint64_t log_kept_times = 8;
   // How often a node that waits, or is busy with what it has pulled, says so.
   absl::Duration waiting_interval = absl::Seconds(1);
 

@@ -157,6 +157,20 @@ TEST_F(SnapshotTest, ProposalsGoOnMeanwhile) {
   EXPECT_TRUE(Status(away_).receiving_snapshot);
   cluster_.pieces_per_tick.reset();
   ASSERT_TRUE(CatchesUp());
+  EXPECT_EQ(cluster_.fetched().rows, 1u);
+  ExpectBodies(late, "late");
+}
+
+// More than a leader keeps for whoever pulls.
+TEST_F(SnapshotTest, ALogThatWentOnWithoutThePulledSnapshotLeadsToAnother) {
+  const std::vector<ProposeResult> late = LeaveBehind(20);
+  ReachTheBodies();
+  ProposeMany("meanwhile", 120);
+  ASSERT_GT(Status(leader_).first, late.back().index + 40);
+  cluster_.pieces_per_tick.reset();
+  // At the next heartbeat, and not only when the leader loses patience.
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(away_, leader_); }, 20));
+  EXPECT_EQ(cluster_.machine(away_).installed().size(), 2u);
   ExpectBodies(late, "late");
 }
 
@@ -261,6 +275,7 @@ TEST_F(SnapshotTest, ALeaderLosesPatienceWithAPeerThatPullsNothing) {
 
 TEST_F(SnapshotTest, GroupsTakeTurns) {
   LeaveBehind(10);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Leader(kControl) != kNoNode; }));
   for (int i = 0; i < 30; ++i) {
     std::optional<ProposeResult> answer;
     const NodeId leader = cluster_.Leader(kControl);
