@@ -1,7 +1,7 @@
 // tests/raft_host/host_cluster.h
-// Some GroupHosts over real stores on one thread, with a network between them that a test can cut.
-// Messages travel as the transport would carry them: bodies are filled in when they are sent, and
-// fetches go piece by piece.
+// Some GroupHosts on one thread, over stores in memory, with a network between them that a test can
+// cut. Messages travel as the transport would carry them: bodies are filled in when they are sent,
+// and fetches go piece by piece.
 //
 //   HostCluster cluster(3);
 //   cluster.RunUntil([&] { return cluster.Leader(kGroup) != kNoNode; });
@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/context.h"
 #include "raft/host/group_host.h"
-#include "tests/storage/rocksdb_world.h"
+#include "tests/raft_host/memory_store.h"
 
 namespace holdfast::raft {
 
@@ -115,7 +115,7 @@ class HostCluster {
  private:
   class Wire;
   struct NodeParts {
-    RocksDbWorld world;
+    MemoryWorld world;
     ManualClock clock{absl::UnixEpoch()};
     std::unique_ptr<Store> store;
     std::map<GroupId, std::unique_ptr<RowMachine>> machines;
