@@ -470,16 +470,19 @@ TEST(RocksDbDamageTest, DamagedMetaRecordsAreFoundWhenOpening) {
   }
 }
 
-TEST(RocksDbVersionTest, ANewerStoreIsLeftAlone) {
-  RocksDbWorld world;
-  MakeStore(world).reset();
-  Vandal(world.folder()).At(Vandal::kMeta, MetaKey(MetaKind::kIdentity), [](std::string value) {
-    value.resize(value.size() - 4);
-    value[1] = 2;  // The store's format.
-    AppendLittleEndian(Crc32c(value), 4, value);
-    return std::optional<std::string>(value);
-  });
-  EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kUnimplemented);
+TEST(RocksDbVersionTest, AStoreOfAnotherFormatIsLeftAlone) {
+  for (const uint32_t format : {kStoreFormat + 1, kStoreFormat - 1}) {
+    RocksDbWorld world;
+    MakeStore(world).reset();
+    Vandal(world.folder())
+        .At(Vandal::kMeta, MetaKey(MetaKind::kIdentity), [format](std::string value) {
+          value.resize(value.size() - 4);
+          value[1] = static_cast<char>(format);
+          AppendLittleEndian(Crc32c(value), 4, value);
+          return std::optional<std::string>(value);
+        });
+    EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kUnimplemented);
+  }
 }
 
 TEST(RocksDbSpaceTest, FreeSpaceIsThatOfTheFileSystem) {
