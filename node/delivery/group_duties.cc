@@ -26,7 +26,6 @@ constexpr absl::Duration kHandOverWait = absl::Seconds(3);
 // counts.
 constexpr absl::Duration kQuestionInterval = absl::Seconds(2);
 constexpr absl::Duration kClaimLifetime = absl::Seconds(10);
-constexpr size_t kAttemptsPerQuestionMax = 1000;
 // In the suspects' gate all have one destination.
 constexpr char kSuspects[] = "suspects";
 
@@ -374,7 +373,7 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   // Removed by an operator meanwhile: nothing to record. Led elsewhere, and no dot was allowed: the
   // unit is due there.
   const bool intended = view.ok() && task->unit < view->units.size() &&
-                        view->units[task->unit].row.intent().attempt_id() == task->attempt_id;
+                        queue::IntentOf(view->units[task->unit].row) == KeyOf(task->attempt_id);
   if (!view.ok() || (!leads_ && !intended && !report.intent_made)) {
     EndGrant(key, task->attempt_id, view.ok() ? kind : queue::AttemptEnded::Kind::kGone, text);
     return;
@@ -420,8 +419,8 @@ void GroupDuties::AskAboutIntents(const std::vector<queue::InDoubtUnit>& units) 
   std::map<std::pair<uint64_t, uint64_t>, std::vector<uint64_t>> questions;
   for (const queue::InDoubtUnit& unit : units) {
     if (unit.attempt.node_id == options_.node.value()) continue;
-    std::vector<uint64_t>& attempts = questions[{unit.attempt.node_id, unit.attempt.boot_id}];
-    if (attempts.size() < kAttemptsPerQuestionMax) attempts.push_back(unit.attempt.attempt_id);
+    // Not more than one call may ask: the page holds kInDoubtPerSweep.
+    questions[{unit.attempt.node_id, unit.attempt.boot_id}].push_back(unit.attempt.attempt_id);
   }
   for (auto& [maker, attempts] : questions) {
     Context* const apply = &parts_.apply;

@@ -106,7 +106,6 @@ class GroupDuties {
   std::vector<uint64_t> UnderWay(uint64_t boot_id, const std::vector<uint64_t>& attempts) const;
 
   bool leads() const { return leads_; }
-  bool handing_over() const { return hand_over_.has_value(); }
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
   const queue::Scheduler& scheduler() const { return scheduler_; }
