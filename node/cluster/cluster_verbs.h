@@ -7,7 +7,6 @@
 
 #include <absl/time/time.h>
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -15,7 +14,6 @@
 
 #include "base/clock.h"
 #include "base/context.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_view.h"

@@ -9,7 +9,8 @@
 //
 // Threads:  thread-safe. Callbacks run on whatever thread answers, or inside Propose() or Tick().
 // Lifetime: what Parts refers to outlives Stop(); callbacks of calls may come after it.
-// Limits:   waiting_max proposals wait for a leader; more are refused (kResourceExhausted).
+// Limits:   waiting_max proposals wait for a leader; more are refused (kResourceExhausted). Their
+//           bytes are bounded by those who propose: the submit path's memory, the attempts.
 #pragma once
 
 #include <absl/time/time.h>
