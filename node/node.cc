@@ -23,6 +23,7 @@
 #include "node/cluster/cluster_verbs.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
+#include "node/control/control_state.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
@@ -41,6 +42,7 @@
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
 #include "proto/admin.pb.h"
+#include "queue/state/command_codec.h"
 #include "raft/host/group_host.h"
 #include "raft/host/ticker.h"
 #include "smtp/server/listener.h"
@@ -74,6 +76,13 @@ class IntentRouter final : public IntentRecorder {
  private:
   std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
 };
+
+absl::Status CheckCommand(GroupId group, std::string_view bytes) {
+  const absl::StatusOr<command::Command> command = queue::DecodeCommand(bytes);
+  HOLDFAST_RETURN_IF_ERROR(command.status());
+  if (ControlState::Knows(*command) == (group == kControlGroup)) return absl::OkStatus();
+  return absl::InvalidArgumentError("a command of another kind of group");
+}
 
 UnderWayQuestion UnderWayQuestions(PeerRoom& room) {
   return [&room](NodeId node, GroupId group, uint64_t boot_id, std::vector<uint64_t> attempts,
@@ -243,7 +252,7 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   HOLDFAST_RETURN_IF_ERROR(opened.status());
   store_ = std::move(opened->store);
   HOLDFAST_RETURN_IF_ERROR(CheckVoters());
-  room_.SetFormed();
+  HOLDFAST_RETURN_IF_ERROR(room_.SetFormed());
   if (!opened->created) seed_status_ = check_seed();
   LookAtDisk();
   return absl::OkStatus();
@@ -326,7 +335,10 @@ void Node::Impl::MakeDuties() {
   Random random = Random::FromKernel();
   options.boot_id = random.Next();
   options.started = clock_.Now();
-  options.submission_max = settings_.sessions.session_timeout;
+  // Content may come for as long as message_timeout, and clocks may differ.
+  options.submission_max =
+      std::max(settings_.sessions.session_timeout, settings_.sessions.message_timeout) +
+      kClockDifferenceMax;
   options.lease = room_.alone() ? absl::InfiniteDuration()
                                 : settings_.timing.election_min * 0.8 - settings_.timing.tick;
   options.scheduler.attempts_max = settings_.attempts.connections_max;
@@ -399,7 +411,7 @@ void Node::Impl::StartRouter() {
         if (!status) return {};
         return {status->leader, status->leading && status->leader == settings_.node_id};
       },
-      nullptr, clock_};
+      nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
     parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
       room_.Call(to, std::move(request), timeout, std::move(done));
@@ -410,7 +422,6 @@ void Node::Impl::StartRouter() {
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
-  options.call_timeout = settings_.timing.commit_timeout + absl::Seconds(2);
   router_ = std::make_unique<ProposeRouter>(std::move(parts), options);
 }
 
@@ -418,6 +429,11 @@ void Node::Impl::ServePeers() {
   PeerGate& gate = room_.gate();
   gate.Serve(peer_call::Request::kPropose, [this](NodeId, peer_call::Request request, auto reply) {
     const GroupId group{request.propose().group()};
+    // Once committed, a command that can't be applied would end every node.
+    if (absl::Status known = CheckCommand(group, request.propose().command()); !known.ok()) {
+      reply(known);
+      return;
+    }
     host_->Propose(group, TakeProposal(*request.mutable_propose()),
                    [reply](const raft::ProposeResult& result) { reply(ProposedAnswer(result)); });
   });
@@ -436,6 +452,17 @@ void Node::Impl::ServePeers() {
       reply(std::move(answer));
     });
   });
+  gate.Serve(peer_call::Request::kHandOver,
+             [this](NodeId peer, peer_call::Request request, auto reply) {
+               const peer_call::HandOver& asked = request.hand_over();
+               const absl::Status begun =
+                   cluster_->HandOverOnRequest(GroupId{asked.group()}, NodeId{asked.to_node_id()},
+                                               format("node {} asked for it", peer.value()));
+               if (!begun.ok()) return reply(begun);
+               peer_call::Answer answer;
+               answer.mutable_hand_over();
+               reply(std::move(answer));
+             });
   room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
 }
 
@@ -574,6 +601,7 @@ void Node::Impl::HandOverGroups() {
 void Node::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
   if (admin_ != nullptr) admin_->SetServing(false);
+  if (verbs_ != nullptr) verbs_->SetStopping();
   if (ticker_ != nullptr) HandOverGroups();
   if (listening_) {
     auto ended = std::make_shared<std::promise<void>>();

@@ -71,6 +71,21 @@ void ClusterDuties::HandOver(GroupId group, NodeId target, std::string_view reas
   parts_.apply.Post([duties, target] { duties->HandOver(target); });
 }
 
+absl::Status ClusterDuties::HandOverOnRequest(GroupId group, NodeId target,
+                                              std::string_view reason) {
+  const std::optional<raft::GroupStatus> status = parts_.host.Status(group);
+  const bool fit =
+      status && status->role == raft::Role::kLeader && target != options_.self &&
+      std::find(status->voters.begin(), status->voters.end(), target) != status->voters.end();
+  if (!fit) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "node {} does not lead group {}, or node {} is no other voter of it",
+                      options_.self.value(), group.value(), target.value());
+  }
+  HandOver(group, target, reason);
+  return absl::OkStatus();
+}
+
 NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
   raft::LogIndex best{};
   for (const auto& [node, member] : group.members) {

@@ -66,6 +66,9 @@ class ClusterDuties {
   void HandOverAll();
   // Takes part again.
   void TakePartAgain();
+  // For an operator, wherever the request came in. kFailedPrecondition: not led here, or `target`
+  // is no other voter of it.
+  absl::Status HandOverOnRequest(GroupId group, NodeId target, std::string_view reason);
   // A group that this node leads; GroupDuties::HandOver().
   void HandOver(GroupId group, NodeId target, std::string_view reason);
   bool LeadsAnything() const;

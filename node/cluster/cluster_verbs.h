@@ -7,6 +7,7 @@
 
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -60,10 +61,15 @@ class ClusterVerbs {
                      admin::NodeDrainResponse* response);
   absl::Status Undrain();
 
+  // The node stops: nobody waits here any more, and nothing that it does for that is undone.
+  void SetStopping() { stopping_.store(true); }
+
  private:
+  absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);
   bool AttemptsIdle() const;
 
   const Parts parts_;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace holdfast::node
