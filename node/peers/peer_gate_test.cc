@@ -79,13 +79,6 @@ TEST_F(PeerGateTest, CallsFindTheirServer) {
   EXPECT_EQ(answer->status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(PeerGateTest, AForgottenAnswerIsUnknown) {
-  gate_.Serve(peer_call::Request::kUnderWay, [](NodeId, peer_call::Request, auto) {});
-  const auto answer = Ask(Question());
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->status().code(), absl::StatusCode::kDeadlineExceeded);
-}
-
 TEST_F(PeerGateTest, MessagesBeforeTheHostAreDropped) {
   gate_.OnMessage(kPeer, GroupId{1}, raft::Message{});
   gate_.OnUnreachable(kPeer);

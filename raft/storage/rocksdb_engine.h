@@ -24,14 +24,15 @@ namespace holdfast::raft {
 // Remembers that the environment failed once; from then on nothing may be promised.
 class FailureLatch {
  public:
-  explicit FailureLatch(std::function<void(const std::string&)> fatal) : fatal_(std::move(fatal)) {}
+  explicit FailureLatch(std::function<void(const std::string&, bool)> fatal)
+      : fatal_(std::move(fatal)) {}
 
   // Calls `fatal` at the first failure only.
   void Fail(const std::string& what);
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
-  const std::function<void(const std::string&)> fatal_;
+  const std::function<void(const std::string&, bool)> fatal_;
   std::atomic<bool> failed_{false};
 };
 
