@@ -90,11 +90,6 @@ raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings) {
   options.election_ticks = std::max<int>(2, static_cast<int>(timing.election_min / timing.tick));
   options.self = settings.node_id;
   options.commit_timeout = timing.commit_timeout;
-  if (settings.cluster) {
-    // A node that lags behind the log's beginning can't catch up in this release: keep much of it.
-    options.log_entries_kept = 500'000;
-    options.log_bytes_kept = uint64_t{256} << 20;
-  }
   return options;
 }
 

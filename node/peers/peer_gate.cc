@@ -87,9 +87,11 @@ absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {
   return host->FillBodies(group, message);
 }
 
-absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(
-    NodeId /*peer*/, std::string_view /*request*/) {
-  return absl::UnimplementedError("this build has nothing to fetch");
+absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(NodeId peer,
+                                                                       std::string_view request) {
+  raft::GroupHost* const host = host_.load(std::memory_order_acquire);
+  if (host == nullptr) return absl::UnavailableError("the node is starting");
+  return host->OpenFetch(peer, request);
 }
 
 void PeerGate::OnCall(NodeId peer, std::string request, raft::CallReply reply) {

@@ -84,6 +84,7 @@ TEST_F(PeerGateTest, MessagesBeforeTheHostAreDropped) {
   gate_.OnUnreachable(kPeer);
   raft::Message message;
   EXPECT_EQ(gate_.FillBodies(GroupId{1}, message).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(gate_.OpenFetch(kPeer, "x").status().code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace
