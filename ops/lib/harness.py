@@ -200,10 +200,10 @@ class Node:
         counts = self.queue()
         return counts is not None and counts["messages"] == 0
 
-    def cli(self, *arguments, check=True, input_text=None):
+    def cli(self, *arguments, check=True, input_text=None, timeout=60):
         """Runs `holdfast ARGUMENTS` against this node; returns the completed process."""
         run = subprocess.run([find_binary("ops/cli/holdfast"), "--socket", str(self.socket), *arguments],
-                             capture_output=True, text=True, input=input_text, timeout=60, check=False)
+                             capture_output=True, text=True, input=input_text, timeout=timeout, check=False)
         if check and run.returncode != 0:
             raise cases.CaseFailed(f"holdfast {' '.join(arguments)} ended with {run.returncode}: "
                                    f"{run.stdout}{run.stderr}")

@@ -75,6 +75,16 @@ class Sink:
     def __exit__(self, *_):
         self._controller.stop()
 
+    def close(self):
+        """Takes no more connections until open(); what it took is remembered."""
+        self._closed_port = self.port
+        self._controller.stop()
+
+    def open(self):
+        """Again, on the port that it had."""
+        self._controller = _Controller(self, self._closed_port)
+        self._controller.start()
+
     @property
     def port(self):
         return self._controller.server.sockets[0].getsockname()[1]
