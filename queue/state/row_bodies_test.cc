@@ -17,11 +17,10 @@ using testing::TestQueue;
 
 std::vector<BodyRef> BodiesOf(TestQueue& queue, size_t enough = SIZE_MAX) {
   std::vector<BodyRef> all;
-  const absl::Status status =
-      VisitRowBodies(queue.tables(), [&](const BodyRef& body) {
-        all.push_back(body);
-        return all.size() < enough;
-      });
+  const absl::Status status = VisitRowBodies(queue.tables(), [&](const BodyRef& body) {
+    all.push_back(body);
+    return all.size() < enough;
+  });
   EXPECT_TRUE(status.ok()) << status;
   return all;
 }
