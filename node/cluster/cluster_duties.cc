@@ -95,6 +95,23 @@ bool ClusterDuties::LeftQueueGroups(NodeId node,
   return without.size() >= parts_.queue_groups;
 }
 
+void ClusterDuties::RecordReplaced(const raft::GroupStatus& control,
+                                   const std::vector<NodeRow>& wanted) {
+  const std::optional<NodeId> replaced =
+      Replaced(wanted, [&control](NodeId node) { return control.members.contains(node); });
+  if (!replaced || recording_.exchange(true)) return;
+  command::Command command;
+  command::RemoveNode& remove = *command.mutable_remove_node();
+  remove.set_node_id(replaced->value());
+  remove.set_actor("cluster join");
+  remove.set_reason("replaced");
+  remove.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_CHECK(bytes.ok()) << bytes.status();
+  parts_.host.Propose(kControlGroup, {*std::move(bytes), {}},
+                      [this](const raft::ProposeResult&) { recording_.store(false); });
+}
+
 void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) {
   const std::vector<NodeRow> wanted = nodes();
   if (wanted.empty()) return;
@@ -103,6 +120,7 @@ void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) 
     const auto may_leave = [&](NodeId node) {
       return group.group != kControlGroup || LeftQueueGroups(node, groups);
     };
+    if (group.group == kControlGroup) RecordReplaced(group, wanted);
     const std::optional<MemberStep> step = NextMemberStep(group, options_.self, wanted, may_leave);
     if (!step) continue;
     if (step->leave_first) {

@@ -86,6 +86,7 @@ class ClusterDuties {
   void SeedPolicy();
   // Brings the members of groups led here one step nearer to what the control group wants.
   void ChangeMembers(const std::vector<raft::GroupStatus>& groups);
+  void RecordReplaced(const raft::GroupStatus& control, const std::vector<NodeRow>& wanted);
   // No group of which anybody knows has `node`, but for the control group.
   bool LeftQueueGroups(NodeId node, const std::vector<raft::GroupStatus>& groups) const;
   void HandOverLed(const std::vector<raft::GroupStatus>& groups);
@@ -100,6 +101,7 @@ class ClusterDuties {
   LeaderBalance balance_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> seeding_{false};
+  std::atomic<bool> recording_{false};
   absl::Duration next_balance_;
   mutable Mutex mutex_;
   std::vector<NodeRow> nodes_ ABSL_GUARDED_BY(mutex_);

@@ -31,7 +31,8 @@ bool OthersAreMajority(const raft::GroupStatus& group, NodeId leaving) {
   return stay > 0 && active * 2 > stay;
 }
 
-std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& group) {
+std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& group,
+                                  const std::function<bool(NodeId)>& may_leave) {
   if (row.token.empty() || Has(group.voters, row.node)) return std::nullopt;
   if (!Has(group.learners, row.node)) {
     return Change({{ConfChangeType::kAddLearner, row.node}},
@@ -43,8 +44,8 @@ std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& g
     return std::nullopt;
   }
   // Whoever leads hands over before it goes; until then the two steps are apart.
-  const bool swap =
-      row.replaces != NodeId{} && row.replaces != group.leader && Has(group.voters, row.replaces);
+  const bool swap = row.replaces != NodeId{} && row.replaces != group.leader &&
+                    Has(group.voters, row.replaces) && may_leave(row.replaces);
   if (!swap) {
     return Change({{ConfChangeType::kAddVoter, row.node}},
                   format("node {} becomes a voter", row.node.value()));
@@ -69,8 +70,8 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
                                          const std::function<bool(NodeId)>& may_leave) {
   if (!group.voters_outgoing.empty() || group.handing_over) return std::nullopt;
   for (const NodeRow& row : nodes) {
-    if (row.removed) continue;
-    if (std::optional<MemberStep> step = StepFor(row, group)) return step;
+    if (row.removed || IsLeaving(row.node, group, nodes)) continue;
+    if (std::optional<MemberStep> step = StepFor(row, group, may_leave)) return step;
   }
   for (const NodeId learner : group.learners) {
     if (!IsLeaving(learner, group, nodes)) continue;
@@ -86,6 +87,18 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
       return step;
     }
     return Change({{ConfChangeType::kRemove, voter}}, format("node {} leaves", voter.value()));
+  }
+  return std::nullopt;
+}
+
+std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
+                               const std::function<bool(NodeId)>& is_member) {
+  for (const NodeRow& row : nodes) {
+    if (row.removed || row.replaces == NodeId{} || row.token.empty()) continue;
+    const bool recorded = std::any_of(nodes.begin(), nodes.end(), [&](const NodeRow& other) {
+      return other.node == row.replaces && other.removed;
+    });
+    if (!recorded && is_member(row.node) && !is_member(row.replaces)) return row.replaces;
   }
   return std::nullopt;
 }

@@ -34,6 +34,11 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
                                          const std::vector<NodeRow>& nodes,
                                          const std::function<bool(NodeId)>& may_leave);
 
+// A node whose replacement is done, so that it is to be recorded as removed. `is_member`: of the
+// control group, which drops a node last.
+std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
+                               const std::function<bool(NodeId)>& is_member);
+
 // Why `node` must not be removed from a group with these voters; OK: it may. `alive` tells who was
 // heard from lately. kNotFound: it is no voter. kFailedPrecondition: those who stay would be no
 // majority.

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace holdfast::node {
 namespace {
 
@@ -63,6 +65,32 @@ TEST(MembersTest, AReplacementTakesThePlaceInOneStep) {
   EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kAddVoter, kFour},
                                                              {ConfChangeType::kRemove, kTwo}}));
   EXPECT_TRUE(step->change.EntersJoint());
+}
+
+TEST(MembersTest, InTheControlGroupTheReplacedNodeStaysUntilTheOthersDroppedIt) {
+  const auto step = Next(Group({kOne, kTwo, kThree}, {kFour}), {Admitted(kFour, kTwo)}, kOne,
+                         /*may_leave=*/false);
+  ASSERT_TRUE(step.has_value());
+  EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kAddVoter, kFour}}));
+}
+
+// A node that had joined itself is no newcomer when another has taken its place.
+TEST(MembersTest, WhoWasReplacedDoesNotJoinAgain) {
+  EXPECT_FALSE(
+      Next(Group({kOne, kThree, kFour}), {Admitted(kTwo), Admitted(kFour, kTwo)}).has_value());
+}
+
+TEST(MembersTest, WhoWasReplacedEverywhereIsRecordedAsRemoved) {
+  const auto replaced = [](const std::vector<NodeRow>& nodes, std::vector<NodeId> members) {
+    return Replaced(nodes, [&members](NodeId node) {
+      return std::find(members.begin(), members.end(), node) != members.end();
+    });
+  };
+  const std::vector<NodeRow> nodes = {Admitted(kFour, kTwo)};
+  EXPECT_EQ(replaced(nodes, {kOne, kTwo, kThree}), std::nullopt);
+  EXPECT_EQ(replaced(nodes, {kOne, kTwo, kThree, kFour}), std::nullopt);
+  EXPECT_EQ(replaced(nodes, {kOne, kThree, kFour}), kTwo);
+  EXPECT_EQ(replaced({Removed(kTwo), Admitted(kFour, kTwo)}, {kOne, kThree, kFour}), std::nullopt);
 }
 
 TEST(MembersTest, ALeaderThatIsReplacedHandsOverInBetween) {
