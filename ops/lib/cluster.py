@@ -16,10 +16,15 @@ SPREAD_SECONDS = 90.0
 QUEUE_GROUPS = 12
 
 
+def host_name(number):
+    """What node `number` says at EHLO."""
+    return f"node{number}.test"
+
+
 def cluster_lines(number, ports, cluster_id):
     peers = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{port}\" }}"
                     for other, port in enumerate(ports, 1) if other != number)
-    return (f"node_id: {number}\ncluster {{ address: \"127.0.0.1:{ports[number - 1]}\" "
+    return (f"node_id: {number}\nhostname: \"{host_name(number)}\"\ncluster {{ address: \"127.0.0.1:{ports[number - 1]}\" "
             f"plain_text_on_loopback: true cluster_id: \"{cluster_id}\"{peers} }}\n")
 
 

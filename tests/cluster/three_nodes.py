@@ -83,7 +83,7 @@ class World:
         cases.expect(not faults, "; ".join(faults) + f" ({result.line()})")
         rejected = sum(1 for entry in acknowledged if entry.recipient.startswith("reject"))
         cases.expect(result.bounced == rejected, f"{result.bounced} bounces for {rejected} refused recipients")
-        unexplained = self.doubts().unexplained(result.repeated)
+        unexplained = self.doubts().unexplained(result.repeated, time.time() - time.monotonic())
         cases.expect(not unexplained, f"{len(unexplained)} duplicates that no event=in_doubt explains, for example "
                                       f"{unexplained[:3]} ({result.line()})")
         return result
