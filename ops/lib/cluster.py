@@ -21,20 +21,25 @@ def host_name(number):
     return f"node{number}.test"
 
 
-def cluster_lines(number, ports, cluster_id):
-    peers = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{port}\" }}"
+def direct(_number, _other, port):
+    """Where node `number` reaches node `other`, which listens on `port`: there."""
+    return port
+
+
+def cluster_lines(number, ports, cluster_id, via):
+    peers = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{via(number, other, port)}\" }}"
                     for other, port in enumerate(ports, 1) if other != number)
     return (f"node_id: {number}\nhostname: \"{host_name(number)}\"\ncluster {{ address: \"127.0.0.1:{ports[number - 1]}\" "
             f"plain_text_on_loopback: true cluster_id: \"{cluster_id}\"{peers} }}\n")
 
 
 class Cluster:
-    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1."""
+    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1. `via`: see direct() and proxy.py."""
 
-    def __init__(self, count, options, cluster_id="trial"):
+    def __init__(self, count, options, cluster_id="trial", via=direct):
         ports = [harness.free_port() for _ in range(count)]
         self.nodes = [harness.Node(dataclasses.replace(
-            options, node_extra=options.node_extra + cluster_lines(number, ports, cluster_id)))
+            options, node_extra=options.node_extra + cluster_lines(number, ports, cluster_id, via)))
             for number in range(1, count + 1)]
 
     def __enter__(self):

@@ -28,8 +28,8 @@ CONNECTIONS = 4
 class Loads:
     """One load at each of some nodes, in threads."""
 
-    def __init__(self, prefix, nodes, messages_max=1_000_000):
-        options = smtp_client.LoadOptions(connections=CONNECTIONS, messages_max=messages_max)
+    def __init__(self, prefix, nodes, messages_max=1_000_000, **more):
+        options = smtp_client.LoadOptions(connections=CONNECTIONS, messages_max=messages_max, **more)
         self.loads = [smtp_client.Load(node.smtp_port, f"{prefix}n{place}", place, options)
                       for place, node in enumerate(nodes)]
         self._threads = [threading.Thread(target=lambda load=load: asyncio.run(load.run()), daemon=True)
