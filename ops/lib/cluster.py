@@ -16,24 +16,35 @@ SPREAD_SECONDS = 90.0
 QUEUE_GROUPS = 12
 
 
+def host_name(number):
+    """What node `number` says at EHLO."""
+    return f"node{number}.test"
+
+
+def direct(_number, _other, port):
+    """Where node `number` reaches node `other`, which listens on `port`: there."""
+    return port
+
+
 def cluster_lines(number, port, peers, cluster_id, join=False):
     """`peers`: {node id: port} of the others."""
     text = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{peer}\" }}" for other, peer in peers.items())
-    return (f"node_id: {number}\ncluster {{ address: \"127.0.0.1:{port}\" plain_text_on_loopback: true "
-            f"cluster_id: \"{cluster_id}\"{text}{' join: true' if join else ''} }}\n")
+    return (f"node_id: {number}\nhostname: \"{host_name(number)}\"\ncluster {{ address: \"127.0.0.1:{port}\" "
+            f"plain_text_on_loopback: true cluster_id: \"{cluster_id}\"{text}{' join: true' if join else ''} }}\n")
 
 
 class Cluster:
-    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1."""
+    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1. `via`: see direct() and proxy.py."""
 
-    def __init__(self, count, options, cluster_id="trial"):
+    def __init__(self, count, options, cluster_id="trial", via=direct):
         self.options = options
         self.cluster_id = cluster_id
+        self.via = via
         self.ports = {number: harness.free_port() for number in range(1, count + 1)}
         self.nodes = [self._make(number, join=False) for number in range(1, count + 1)]
 
     def _make(self, number, join):
-        others = {other: port for other, port in self.ports.items() if other != number}
+        others = {other: self.via(number, other, port) for other, port in self.ports.items() if other != number}
         extra = cluster_lines(number, self.ports[number], others, self.cluster_id, join)
         return harness.Node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
 

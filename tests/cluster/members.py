@@ -105,7 +105,7 @@ def a_dead_node_is_replaced(world):
     world.node(2).spawn()
     cases.wait_until(lambda: "was removed from this cluster" in world.node(2).log_text(), 30,
                      lambda: f"it is told why:\n{world.node(2).log_tail()}")
-    cases.expect_equal(world.node(2).http("/readyz")[0], 503, "/readyz of a node that was replaced")
+    cases.wait_until(lambda: world.node(2).http("/readyz")[0] == 503, 20, lambda: "/readyz of a node that was replaced")
     world.node(2).terminate()
     return result.line()
 
