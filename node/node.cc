@@ -122,6 +122,8 @@ class Node::Impl {
   // Takes connections from now on. Idempotent.
   void Listen();
   std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Proposer();
+  // A node that joined and stopped before it heard from a leader knows only the node file's peers.
+  absl::Status JoinAgain(const std::function<bool()>& give_up);
   // A cluster's directory without its peers, or a lonely one's with peers.
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
@@ -236,7 +238,8 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   };
   const auto first_nodes = [&]() -> absl::StatusOr<FirstNodes> {
     HOLDFAST_RETURN_IF_ERROR(check_seed());
-    return room_.Form(give_up);
+    const bool join = settings_.cluster && settings_.cluster->join;
+    return join ? room_.Join(give_up) : room_.Form(give_up);
   };
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, NodeStoreExists(settings_, clock_));
   if (exists) HOLDFAST_RETURN_IF_ERROR(WaitForSpace(kOpenBytes, give_up));
@@ -252,6 +255,7 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   HOLDFAST_RETURN_IF_ERROR(opened.status());
   store_ = std::move(opened->store);
   HOLDFAST_RETURN_IF_ERROR(CheckVoters());
+  if (!opened->created) HOLDFAST_RETURN_IF_ERROR(JoinAgain(give_up));
   HOLDFAST_RETURN_IF_ERROR(room_.SetFormed());
   if (!opened->created) seed_status_ = check_seed();
   LookAtDisk();
@@ -285,6 +289,13 @@ void Node::Impl::Listen() {
   if (std::exchange(listening_, true)) return;
   io_.Start();
   listener_->Start();
+}
+
+absl::Status Node::Impl::JoinAgain(const std::function<bool()>& give_up) {
+  if (!settings_.cluster || !settings_.cluster->join) return absl::OkStatus();
+  HOLDFAST_ASSIGN_OR_RETURN(const raft::GroupRecord record, store_->LoadGroup(kControlGroup));
+  if (record.applied != raft::LogIndex{}) return absl::OkStatus();
+  return room_.Join(give_up).status();
 }
 
 absl::Status Node::Impl::CheckVoters() const {
@@ -384,16 +395,22 @@ absl::Status Node::Impl::StartGroups() {
                          {.units_max = 2 * settings_.attempts.connections_max,
                           .quarantine_after = settings_.attempts.quarantine_after_crashes}));
 
-  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
-                                              [](bool) {});
-  HOLDFAST_RETURN_IF_ERROR(control_->LoadPolicy());
+  control_ = std::make_unique<ControlMachine>(
+      store_->Reader(kControlGroup), policy_, admission_,
+      [this](std::vector<NodeRow> nodes) { cluster_->SetNodes(std::move(nodes)); });
   MakeDuties();
   intents_.Set(&duties_);
   cluster_ = std::make_unique<ClusterDuties>(
       ClusterDuties::Parts{*host_, room_, leaders_, health_, metrics_, policy_, *control_,
-                           *apply_context_, duties_, clock_},
+                           *apply_context_, duties_, kQueueGroupsDefault, clock_},
       ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
                              settings_.policy_file});
+  verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
+      *cluster_, Proposer(), room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
+      settings_.node_id, settings_.timing.drain_deadline,
+      [this](bool paused) { listener_->SetPaused(paused); },
+      [this] { return listener_->sessions(); }, [this] { return runner_->running(); }});
+  HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
   ServePeers();
@@ -463,6 +480,10 @@ void Node::Impl::ServePeers() {
                answer.mutable_hand_over();
                reply(std::move(answer));
              });
+  gate.Serve(peer_call::Request::kJoin,
+             [this](NodeId peer, peer_call::Request request, auto reply) {
+               verbs_->Admit(peer, request.join().token(), std::move(reply));
+             });
   room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
 }
 
@@ -508,11 +529,6 @@ std::string Node::Impl::StatusJson() {
 }
 
 absl::Status Node::Impl::StartPeople() {
-  verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
-      *cluster_, room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
-      settings_.node_id, settings_.timing.drain_deadline,
-      [this](bool paused) { listener_->SetPaused(paused); },
-      [this] { return listener_->sessions(); }, [this] { return runner_->running(); }});
   backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
       *host_, Proposer(), *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
       kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),

@@ -20,6 +20,9 @@ class StatusResponse;
 class ClusterStatusResponse;
 class ClusterTransferRequest;
 class ClusterTransferResponse;
+class ClusterJoinRequest;
+class ClusterRemoveRequest;
+class ClusterMembersResponse;
 class NodeDrainRequest;
 class NodeDrainResponse;
 class QueueSummaryRequest;
@@ -66,6 +69,12 @@ class AdminBackend {
   virtual absl::Status ClusterTransfer(const AdminCall& call,
                                        const admin::ClusterTransferRequest& request,
                                        admin::ClusterTransferResponse* response) = 0;
+  // kAlreadyExists: the id was used before. kFailedPrecondition, kNotFound: it can't be, and why.
+  virtual absl::Status ClusterJoin(const AdminCall& call, const admin::ClusterJoinRequest& request,
+                                   admin::ClusterMembersResponse* response) = 0;
+  virtual absl::Status ClusterRemove(const AdminCall& call,
+                                     const admin::ClusterRemoveRequest& request,
+                                     admin::ClusterMembersResponse* response) = 0;
   virtual absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                  admin::NodeDrainResponse* response) = 0;
   virtual absl::Status NodeUndrain(const AdminCall& call) = 0;

@@ -107,6 +107,19 @@ class AdminRpc final : public admin::Admin::Service {
                                admin::ClusterTransferResponse* response) override {
     return ToGrpc(backend_.ClusterTransfer(CallOf(*context), *request, response));
   }
+  grpc::Status ClusterJoin(grpc::ServerContext* context, const admin::ClusterJoinRequest* request,
+                           admin::ClusterMembersResponse* response) override {
+    const absl::Status status = CheckReason(request->reason(), /*required=*/true);
+    if (!status.ok()) return ToGrpc(status);
+    return ToGrpc(backend_.ClusterJoin(CallOf(*context), *request, response));
+  }
+  grpc::Status ClusterRemove(grpc::ServerContext* context,
+                             const admin::ClusterRemoveRequest* request,
+                             admin::ClusterMembersResponse* response) override {
+    const absl::Status status = CheckReason(request->reason(), /*required=*/true);
+    if (!status.ok()) return ToGrpc(status);
+    return ToGrpc(backend_.ClusterRemove(CallOf(*context), *request, response));
+  }
   grpc::Status NodeDrain(grpc::ServerContext* context, const admin::NodeDrainRequest* request,
                          admin::NodeDrainResponse* response) override {
     return ToGrpc(backend_.NodeDrain(CallOf(*context), *request, response));

@@ -122,6 +122,18 @@ absl::Status NodeBackend::ClusterTransfer(const AdminCall& call,
   return parts_.cluster.Transfer(request, call.deadline, response);
 }
 
+absl::Status NodeBackend::ClusterJoin(const AdminCall& call,
+                                      const admin::ClusterJoinRequest& request,
+                                      admin::ClusterMembersResponse* response) {
+  return parts_.cluster.Join(request, call.actor, call.deadline, response);
+}
+
+absl::Status NodeBackend::ClusterRemove(const AdminCall& call,
+                                        const admin::ClusterRemoveRequest& request,
+                                        admin::ClusterMembersResponse* response) {
+  return parts_.cluster.Remove(request, call.actor, call.deadline, response);
+}
+
 absl::Status NodeBackend::NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                     admin::NodeDrainResponse* response) {
   return parts_.cluster.Drain(request, call.deadline, response);

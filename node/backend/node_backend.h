@@ -54,6 +54,10 @@ class NodeBackend final : public AdminBackend {
                              admin::ClusterStatusResponse* response) override;
   absl::Status ClusterTransfer(const AdminCall& call, const admin::ClusterTransferRequest& request,
                                admin::ClusterTransferResponse* response) override;
+  absl::Status ClusterJoin(const AdminCall& call, const admin::ClusterJoinRequest& request,
+                           admin::ClusterMembersResponse* response) override;
+  absl::Status ClusterRemove(const AdminCall& call, const admin::ClusterRemoveRequest& request,
+                             admin::ClusterMembersResponse* response) override;
   absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const AdminCall& call) override;

@@ -48,13 +48,108 @@ void ClusterDuties::Tick() {
     HandOverLed(groups);
     return;
   }
+  ChangeMembers(groups);
   const auto may_take = [this](NodeId node) { return MayTake(node); };
   for (const LeaderMove& move : balance_.Next(groups, may_take, now)) {
     HandOver(move.group, move.target, "its home is back");
   }
 }
 
+void ClusterDuties::SetNodes(std::vector<NodeRow> nodes) {
+  std::vector<PeerChange> changes;
+  for (const NodeRow& row : nodes) {
+    changes.push_back({row.node, row.removed, row.address});
+    if (row.node == options_.self && row.removed) {
+      parts_.health.SetRemoved();
+      Log(LogLevel::kWarn, "removed_from_cluster", {{"advice", "stop this node"}});
+    }
+  }
+  parts_.room.SetNodes(changes);
+  MutexLock lock(mutex_);
+  nodes_ = std::move(nodes);
+}
+
+std::vector<NodeRow> ClusterDuties::nodes() const {
+  MutexLock lock(mutex_);
+  return nodes_;
+}
+
+bool ClusterDuties::LeftQueueGroups(NodeId node,
+                                    const std::vector<raft::GroupStatus>& groups) const {
+  // By what leaders say: here, and in the beats of others.
+  std::set<uint32_t> without;
+  for (const raft::GroupStatus& group : groups) {
+    if (group.leading && !group.members.contains(node)) without.insert(group.group.value());
+  }
+  for (const auto& [teller, heard] : parts_.room.beats().All()) {
+    if (parts_.clock.SinceBoot() - heard.heard >= kBeatLifetime) continue;
+    for (const peer_call::LedGroup& group : heard.beat.groups()) {
+      const auto& members = group.members();
+      const bool has = std::any_of(members.begin(), members.end(), [node](const auto& member) {
+        return member.node_id() == node.value();
+      });
+      if (!has) without.insert(group.group());
+    }
+  }
+  without.erase(kControlGroup.value());
+  return without.size() >= parts_.queue_groups;
+}
+
+void ClusterDuties::RecordReplaced(const raft::GroupStatus& control,
+                                   const std::vector<NodeRow>& wanted) {
+  const std::optional<NodeId> replaced =
+      Replaced(wanted, [&control](NodeId node) { return control.members.contains(node); });
+  if (!replaced || recording_.exchange(true)) return;
+  command::Command command;
+  command::RemoveNode& remove = *command.mutable_remove_node();
+  remove.set_node_id(replaced->value());
+  remove.set_actor("cluster join");
+  remove.set_reason("replaced");
+  remove.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_CHECK(bytes.ok()) << bytes.status();
+  parts_.host.Propose(kControlGroup, {*std::move(bytes), {}},
+                      [this](const raft::ProposeResult&) { recording_.store(false); });
+}
+
+void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) {
+  const std::vector<NodeRow> wanted = nodes();
+  if (wanted.empty()) return;
+  for (const raft::GroupStatus& group : groups) {
+    if (!group.leading) continue;
+    const auto may_leave = [&](NodeId node) {
+      return group.group != kControlGroup || LeftQueueGroups(node, groups);
+    };
+    if (group.group == kControlGroup) RecordReplaced(group, wanted);
+    const std::optional<MemberStep> step = NextMemberStep(group, options_.self, wanted, may_leave);
+    if (!step) continue;
+    if (step->leave_first) {
+      const NodeId target = BestFollower(group);
+      if (target != NodeId{}) HandOver(group.group, target, step->what);
+      continue;
+    }
+    {
+      MutexLock lock(mutex_);
+      if (!changing_.insert(group.group).second) continue;
+    }
+    Log(LogLevel::kInfo, "members_change", {{"group", group.group.value()}, {"what", step->what}});
+    parts_.host.ProposeConfChange(
+        group.group, step->change,
+        [this, id = group.group, what = step->what](const raft::ProposeResult& result) {
+          if (!result.status.ok()) {
+            Log(LogLevel::kWarn, "members_not_changed",
+                {{"group", id.value()}, {"what", what}, {"reason", Message(result.status)}});
+          }
+          MutexLock lock(mutex_);
+          changing_.erase(id);
+        });
+  }
+}
+
 bool ClusterDuties::MayTake(NodeId node) const {
+  for (const NodeRow& row : nodes()) {
+    if (row.removed ? row.node == node : row.replaces == node) return false;
+  }
   const std::optional<HeardBeat> heard = parts_.room.beats().Of(node);
   return heard && parts_.clock.SinceBoot() - heard->heard < kBeatLifetime &&
          !heard->beat.draining() && heard->beat.load_permille() < kLoadToTakePermille;

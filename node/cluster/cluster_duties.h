@@ -13,13 +13,16 @@
 
 #include <atomic>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/context.h"
+#include "base/mutex.h"
 #include "base/strong_id.h"
 #include "node/cluster/leader_balance.h"
+#include "node/cluster/members.h"
 #include "node/control/policy.h"
 #include "node/delivery/group_duties.h"
 #include "node/groups/control_machine.h"
@@ -44,6 +47,7 @@ class ClusterDuties {
     Context& apply;
     // Of queue group i + 1; touched in the apply context.
     std::vector<std::unique_ptr<GroupDuties>>& duties;
+    uint32_t queue_groups;
     const Clock& clock;
   };
   struct Options {
@@ -71,11 +75,20 @@ class ClusterDuties {
   absl::Status HandOverOnRequest(GroupId group, NodeId target, std::string_view reason);
   // A group that this node leads; GroupDuties::HandOver().
   void HandOver(GroupId group, NodeId target, std::string_view reason);
+  // What the control group has decided about nodes; on the apply context, or before Tick().
+  void SetNodes(std::vector<NodeRow> nodes);
+  std::vector<NodeRow> nodes() const;
+
   bool LeadsAnything() const;
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
  private:
   void SeedPolicy();
+  // Brings the members of groups led here one step nearer to what the control group wants.
+  void ChangeMembers(const std::vector<raft::GroupStatus>& groups);
+  void RecordReplaced(const raft::GroupStatus& control, const std::vector<NodeRow>& wanted);
+  // No group of which anybody knows has `node`, but for the control group.
+  bool LeftQueueGroups(NodeId node, const std::vector<raft::GroupStatus>& groups) const;
   void HandOverLed(const std::vector<raft::GroupStatus>& groups);
   // The best other voter to lead; 0: none is fit.
   NodeId BestFollower(const raft::GroupStatus& group) const;
@@ -88,7 +101,12 @@ class ClusterDuties {
   LeaderBalance balance_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> seeding_{false};
+  std::atomic<bool> recording_{false};
   absl::Duration next_balance_;
+  mutable Mutex mutex_;
+  std::vector<NodeRow> nodes_ ABSL_GUARDED_BY(mutex_);
+  // Groups whose change has no answer yet.
+  std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::node

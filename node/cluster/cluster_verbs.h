@@ -18,10 +18,12 @@
 #include "base/status.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_view.h"
+#include "node/cluster/members.h"
 #include "node/delivery/group_duties.h"
 #include "node/peers/peer_room.h"
 #include "node/submit/node_health.h"
 #include "proto/admin.pb.h"
+#include "proto/command.pb.h"
 #include "raft/host/group_host.h"
 #include "raft/storage/store.h"
 
@@ -31,6 +33,8 @@ class ClusterVerbs {
  public:
   struct Parts {
     ClusterDuties& cluster;
+    // Proposes to whoever leads the group.
+    std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
     PeerRoom& room;
     raft::GroupHost& host;
     const raft::Store& store;
@@ -55,6 +59,17 @@ class ClusterVerbs {
   absl::Status Transfer(const admin::ClusterTransferRequest& request, absl::Time deadline,
                         admin::ClusterTransferResponse* response);
 
+  // Adds a node, and waits until it votes in every group. It goes on without the caller.
+  absl::Status Join(const admin::ClusterJoinRequest& request, const std::string& actor,
+                    absl::Time deadline, admin::ClusterMembersResponse* response);
+  // Removes one, and waits until no group has it.
+  absl::Status Remove(const admin::ClusterRemoveRequest& request, const std::string& actor,
+                      absl::Time deadline, admin::ClusterMembersResponse* response);
+
+  // For a node that asks to begin: has the control group agree; `done` gets the nodes that joined.
+  void Admit(NodeId node, const std::string& token,
+             std::function<void(absl::StatusOr<peer_call::Answer>)> done);
+
   // Once the node leads nothing and nothing is under way, or the time is up; the node stays
   // drained.
   absl::Status Drain(const admin::NodeDrainRequest& request, absl::Time deadline,
@@ -65,6 +80,12 @@ class ClusterVerbs {
   void SetStopping() { stopping_.store(true); }
 
  private:
+  // Has the control group decide; kDeadlineExceeded: not known in time.
+  absl::Status Decide(command::Command command, absl::Time deadline);
+  bool IsAlive(NodeId node) const;
+  // Counts how far the groups are, until `done` says that it is enough.
+  absl::Status AwaitMembers(NodeId node, NodeId replaced, bool leaving, absl::Time deadline,
+                            admin::ClusterMembersResponse* response) const;
   absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);
   bool AttemptsIdle() const;
 

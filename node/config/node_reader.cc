@@ -412,6 +412,7 @@ class NodeReader {
                                     kPeersMax + 1, kPeersMax, peers));
       return;
     }
+    scope.ReadFlag("join", &cluster.join);
     bool plain_text = false;
     scope.ReadFlag("plain_text_on_loopback", &plain_text);
     ReadClusterIdentity(scope, plain_text, &cluster);

@@ -126,6 +126,7 @@ struct ClusterSettings {
   std::optional<MutualTlsSettings> tls;  // Empty: plain text on loopback.
   std::string cluster_id;                // Empty: the certificate says it.
   std::vector<PeerSettings> peers;
+  bool join = false;  // Of a cluster that is there, instead of forming one.
 };
 
 struct NodeSettings {

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/text.h"
+#include "node/control/control_rows.h"
 #include "proto/command.pb.h"
 
 namespace holdfast::node {
@@ -17,67 +18,7 @@ constexpr std::string_view kVersionPrefix = "policy/version/";
 constexpr std::string_view kAuditLastKey = "audit/last";
 constexpr std::string_view kAuditPrefix = "audit/line/";
 
-// Values begin with this number; then numbers of eight bytes and texts behind their length.
-constexpr char kRowFormat = 1;
 constexpr uint32_t kCommandFormat = 1;
-
-void AppendNumber(std::string& out, uint64_t value) {
-  for (int shift = 56; shift >= 0; shift -= 8) out += static_cast<char>(value >> shift);
-}
-
-uint64_t NumberAt(std::string_view bytes) {
-  uint64_t value = 0;
-  for (size_t i = 0; i < 8; ++i) value = value << 8 | static_cast<unsigned char>(bytes[i]);
-  return value;
-}
-
-std::string NumberedKey(std::string_view prefix, uint64_t number) {
-  std::string key(prefix);
-  AppendNumber(key, number);
-  return key;
-}
-
-class RowWriter {
- public:
-  RowWriter& Number(uint64_t value) {
-    AppendNumber(row_, value);
-    return *this;
-  }
-  RowWriter& Text(std::string_view text) {
-    AppendNumber(row_, text.size());
-    row_ += text;
-    return *this;
-  }
-  const std::string& row() const { return row_; }
-
- private:
-  std::string row_{kRowFormat};
-};
-
-// Rows are ours and were checksummed by the store: a malformed one is a broken invariant.
-class RowReader {
- public:
-  explicit RowReader(std::string_view row) : rest_(row) {
-    HOLDFAST_CHECK(!rest_.empty() && rest_[0] == kRowFormat) << "control row of unknown format";
-    rest_.remove_prefix(1);
-  }
-  uint64_t Number() {
-    HOLDFAST_CHECK(rest_.size() >= 8) << "control row cut short";
-    const uint64_t value = NumberAt(rest_);
-    rest_.remove_prefix(8);
-    return value;
-  }
-  std::string Text() {
-    const uint64_t size = Number();
-    HOLDFAST_CHECK(rest_.size() >= size) << "control row cut short";
-    std::string text(rest_.substr(0, size));
-    rest_.remove_prefix(size);
-    return text;
-  }
-
- private:
-  std::string_view rest_;
-};
 
 PolicyVersionRow ReadVersionRow(std::string_view value, bool with_text) {
   RowReader in(value);
@@ -120,6 +61,12 @@ bool ControlState::Knows(const command::Command& command) {
       return !HasUnknownFields(command.set_policy());
     case command::Command::kAudit:
       return !HasUnknownFields(command.audit());
+    case command::Command::kAddNode:
+      return !HasUnknownFields(command.add_node());
+    case command::Command::kAdmitNode:
+      return !HasUnknownFields(command.admit_node());
+    case command::Command::kRemoveNode:
+      return !HasUnknownFields(command.remove_node());
     default:
       return false;
   }
@@ -128,18 +75,57 @@ bool ControlState::Knows(const command::Command& command) {
 ControlResult ControlState::Apply(const command::Command& command, int64_t index) {
   HOLDFAST_CHECK(Knows(command)) << "the control group's entry " << index
                                  << " was written by a newer build; upgrade this node";
-  if (command.kind_case() == command::Command::kSetPolicy) {
-    return ApplySetPolicy(command.set_policy(), index);
+  switch (command.kind_case()) {
+    case command::Command::kSetPolicy:
+      return ApplySetPolicy(command.set_policy(), index);
+    case command::Command::kAddNode:
+    case command::Command::kAdmitNode:
+    case command::Command::kRemoveNode:
+      return ApplyNodes(command, index);
+    default:
+      AppendAudit(command.audit(), index);
+      return ControlResult{ControlVerdict::kApplied, CurrentPolicyVersion()};
   }
-  AppendAudit(command.audit(), index);
-  return ControlResult{ControlVerdict::kApplied, CurrentPolicyVersion(), false};
 }
+
+ControlResult ControlState::ApplyNodes(const command::Command& command, int64_t index) {
+  ControlResult result{ControlVerdict::kApplied, CurrentPolicyVersion()};
+  ControlNodes nodes(tables_);
+  command::Audit audit;
+  if (command.has_add_node()) {
+    const command::AddNode& add = command.add_node();
+    result.verdict = nodes.Add(add);
+    audit.set_actor(add.actor());
+    audit.set_verb("cluster join");
+    audit.set_reason(add.reason());
+    audit.set_detail(add.replaces_node_id() == 0
+                         ? format("node {} at {}", add.node_id(), add.address())
+                         : format("node {} at {} in the place of node {}", add.node_id(),
+                                  add.address(), add.replaces_node_id()));
+    audit.set_stamped_us(add.stamped_us());
+  } else if (command.has_remove_node()) {
+    const command::RemoveNode& remove = command.remove_node();
+    result.verdict = nodes.Remove(remove);
+    audit.set_actor(remove.actor());
+    audit.set_verb("cluster remove");
+    audit.set_reason(remove.reason());
+    audit.set_detail(format("node {}", remove.node_id()));
+    audit.set_stamped_us(remove.stamped_us());
+  } else {
+    result.verdict = nodes.Admit(command.admit_node());
+  }
+  result.nodes_changed = result.verdict == ControlVerdict::kApplied;
+  if (result.nodes_changed && !audit.verb().empty()) AppendAudit(audit, index);
+  return result;
+}
+
+std::vector<NodeRow> ControlState::Nodes() const { return ControlNodes(tables_).All(); }
 
 ControlResult ControlState::ApplySetPolicy(const command::SetPolicy& set, int64_t index) {
   const uint64_t current = CurrentPolicyVersion();
-  if (set.expected_version() != current) return {ControlVerdict::kConflict, current, false};
+  if (set.expected_version() != current) return {ControlVerdict::kConflict, current};
   if (set.policy_text().size() > options_.policy_bytes_max) {
-    return {ControlVerdict::kTooLarge, current, false};
+    return {ControlVerdict::kTooLarge, current};
   }
   const uint64_t version = current + 1;
   tables_.Put(NumberedKey(kVersionPrefix, version),
@@ -161,7 +147,7 @@ ControlResult ControlState::ApplySetPolicy(const command::SetPolicy& set, int64_
   audit.set_detail(format("version {}", version));
   audit.set_stamped_us(set.stamped_us());
   AppendAudit(audit, index);
-  return {ControlVerdict::kApplied, version, true};
+  return {ControlVerdict::kApplied, version, /*policy_changed=*/true};
 }
 
 void ControlState::AppendAudit(const command::Audit& audit, int64_t index) {

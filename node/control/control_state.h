@@ -1,11 +1,11 @@
 // node/control/control_state.h
 // ControlState is what the nodes agree on about themselves: group 0's state machine. It holds the
-// versions of the policy and the audit trail. It changes only in Apply(), one command at a time, in
-// log order; equal histories give equal rows. It does not judge whether a policy makes sense: that
-// is done by the leader before it proposes, for builds may differ in it.
-// Pure: no clock, no luck, no I/O but the rows.
-// Threads: owned by the apply context. Others see a PolicySnapshot, published after each apply.
-// Limits:  keeps options.policy_versions_max versions and options.audit_lines_max lines; older ones
+// versions of the policy, nodes that came and went, and the audit trail. It changes only in
+// Apply(), one command at a time, in log order; equal histories give equal rows. It does not judge
+// whether a policy makes sense: that is done by the leader before it proposes, for builds may
+// differ in it. Pure: no clock, no luck, no I/O but the rows. Threads: owned by the apply context.
+// Others see a PolicySnapshot, published after each apply. Limits:  keeps
+// options.policy_versions_max versions and options.audit_lines_max lines; older ones
 //          go. Apply never refuses for size what a leader proposed, but for a policy text over
 //          options.policy_bytes_max, which is a verdict like any other.
 #pragma once
@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "node/control/control_nodes.h"
 #include "node/control/control_tables.h"
 
 namespace holdfast::command {
@@ -32,18 +33,12 @@ struct ControlOptions {
   size_t policy_bytes_max = 1 << 20;
 };
 
-// The fate of one command, the same on all nodes.
-enum class ControlVerdict {
-  kApplied,
-  kConflict,  // SetPolicy: expected_version is not the current one (kAborted to the caller).
-  kTooLarge,  // SetPolicy: text over the bound.
-};
-
 struct ControlResult {
   ControlVerdict verdict = ControlVerdict::kApplied;
   // The current policy version after the command.
   uint64_t policy_version = 0;
   bool policy_changed = false;
+  bool nodes_changed = false;
 };
 
 struct PolicyVersionRow {
@@ -81,11 +76,14 @@ class ControlState {
   std::optional<PolicyVersionRow> FindPolicy(uint64_t version) const;
   // Newest first, without texts.
   std::vector<PolicyVersionRow> PolicyHistory(uint32_t versions_max) const;
+  // Nodes that were added or removed since the cluster was formed, by id.
+  std::vector<NodeRow> Nodes() const;
   // Oldest first, from `number_from` on.
   std::vector<AuditRow> AuditTrail(uint64_t number_from, uint32_t lines_max) const;
 
  private:
   ControlResult ApplySetPolicy(const command::SetPolicy& set, int64_t index);
+  ControlResult ApplyNodes(const command::Command& command, int64_t index);
   void AppendAudit(const command::Audit& audit, int64_t index);
   uint64_t ReadCounter(std::string_view key) const;
   void WriteCounter(std::string_view key, uint64_t value);

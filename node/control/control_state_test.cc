@@ -162,5 +162,78 @@ TEST(ControlStateDeathTest, ApplyingTheUnknownStopsTheNode) {
   EXPECT_DEATH(state.Apply(command::Command(), 9), "entry 9 was written by a newer build");
 }
 
+command::Command AddNode(uint64_t node, uint64_t replaces = 0) {
+  command::Command command;
+  command.set_format(1);
+  command.mutable_add_node()->set_node_id(node);
+  command.mutable_add_node()->set_address("host" + std::to_string(node) + ":7026");
+  command.mutable_add_node()->set_replaces_node_id(replaces);
+  command.mutable_add_node()->set_actor("local:carol");
+  command.mutable_add_node()->set_reason("more disk");
+  return command;
+}
+
+command::Command AdmitNode(uint64_t node, const std::string& token) {
+  command::Command command;
+  command.set_format(1);
+  command.mutable_admit_node()->set_node_id(node);
+  command.mutable_admit_node()->set_token(token);
+  return command;
+}
+
+command::Command RemoveNode(uint64_t node) {
+  command::Command command;
+  command.set_format(1);
+  command.mutable_remove_node()->set_node_id(node);
+  command.mutable_remove_node()->set_actor("local:carol");
+  return command;
+}
+
+TEST(ControlNodesTest, ANodeIsAddedOnceAndAdmittedWithTheFirstDirectory) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  EXPECT_EQ(state.Apply(AdmitNode(4, "a"), 1).verdict, ControlVerdict::kUnknownNode);
+  EXPECT_TRUE(state.Nodes().empty());
+  const ControlResult added = state.Apply(AddNode(4, 2), 2);
+  EXPECT_EQ(added.verdict, ControlVerdict::kApplied);
+  EXPECT_TRUE(added.nodes_changed);
+  EXPECT_EQ(state.Nodes(), (std::vector<NodeRow>{{NodeId{4}, false, "host4:7026", NodeId{2}, ""}}));
+  EXPECT_EQ(state.Apply(AddNode(4), 3).verdict, ControlVerdict::kKnownNode);
+  EXPECT_EQ(state.Apply(AdmitNode(4, "a"), 4).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(AdmitNode(4, "a"), 5).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(AdmitNode(4, "b"), 6).verdict, ControlVerdict::kOtherToken);
+  EXPECT_EQ(state.Nodes().front().token, "a");
+}
+
+TEST(ControlNodesTest, AnIdIsNeverUsedAgain) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  state.Apply(AddNode(4), 1);
+  EXPECT_EQ(state.Apply(RemoveNode(4), 2).verdict, ControlVerdict::kApplied);
+  EXPECT_TRUE(state.Nodes().front().removed);
+  EXPECT_EQ(state.Apply(AdmitNode(4, "a"), 3).verdict, ControlVerdict::kUnknownNode);
+  EXPECT_EQ(state.Apply(AddNode(4), 4).verdict, ControlVerdict::kKnownNode);
+  // A first node has no row until it leaves.
+  EXPECT_EQ(state.Apply(RemoveNode(1), 5).verdict, ControlVerdict::kApplied);
+  ASSERT_EQ(state.Nodes().size(), 2u);
+  EXPECT_EQ(state.Nodes()[0].node, NodeId{1});
+  EXPECT_EQ(state.Apply(AddNode(1), 6).verdict, ControlVerdict::kKnownNode);
+}
+
+TEST(ControlNodesTest, WhoChangedTheMembersIsRecorded) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  state.Apply(AddNode(4, 2), 1);
+  state.Apply(AddNode(4, 2), 2);  // Refused: nothing to record.
+  state.Apply(AdmitNode(4, "a"), 3);
+  state.Apply(RemoveNode(2), 4);
+  const auto trail = state.AuditTrail(0, 10);
+  ASSERT_EQ(trail.size(), 2u);
+  EXPECT_EQ(trail[0].verb, "cluster join");
+  EXPECT_EQ(trail[0].detail, "node 4 at host4:7026 in the place of node 2");
+  EXPECT_EQ(trail[0].actor, "local:carol");
+  EXPECT_EQ(trail[1].verb, "cluster remove");
+}
+
 }  // namespace
 }  // namespace holdfast::node

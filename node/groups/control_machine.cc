@@ -56,13 +56,23 @@ class BatchTables final : public ControlTables {
 }  // namespace
 
 ControlMachine::ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                               Admission& admission, std::function<void(bool)> on_leader)
+                               Admission& admission,
+                               std::function<void(std::vector<NodeRow>)> on_nodes)
     : reader_(std::move(reader)),
       holder_(holder),
       admission_(admission),
-      on_leader_(std::move(on_leader)) {}
+      on_nodes_(std::move(on_nodes)) {}
 
-absl::Status ControlMachine::LoadPolicy() { return Publish(); }
+absl::Status ControlMachine::Load() {
+  HOLDFAST_RETURN_IF_ERROR(Publish());
+  PublishNodes();
+  return absl::OkStatus();
+}
+
+void ControlMachine::PublishNodes() {
+  BatchTables tables(*reader_, nullptr);
+  on_nodes_(ControlState(tables).Nodes());
+}
 
 absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {
   command::Command command;
@@ -76,6 +86,7 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
   const ControlResult result =
       ControlState(tables).Apply(command, static_cast<int64_t>(entry.index));
   policy_changed_ |= result.policy_changed;
+  nodes_changed_ |= result.nodes_changed;
   switch (result.verdict) {
     case ControlVerdict::kApplied:
       return absl::OkStatus();
@@ -85,12 +96,22 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
                         result.policy_version);
     case ControlVerdict::kTooLarge:
       return absl::InvalidArgumentError("the policy text is too large");
+    case ControlVerdict::kKnownNode:
+      return absl::AlreadyExistsError(
+          "this node id was used before, and ids are not used twice: choose another one");
+    case ControlVerdict::kUnknownNode:
+      return absl::NotFoundError("no such node was added to the cluster, or it was removed");
+    case ControlVerdict::kOtherToken:
+      return absl::FailedPreconditionError(
+          "this node has begun before, with another data directory: if that is lost, remove the "
+          "node, and let it join under a new id");
   }
   return absl::InternalError("unknown verdict");
 }
 
 void ControlMachine::OnCommitted(raft::LogIndex /*last*/) {
   if (std::exchange(policy_changed_, false)) PublishOrLog();
+  if (std::exchange(nodes_changed_, false)) PublishNodes();
 }
 
 absl::Status ControlMachine::LiveBodies(const raft::StateReader& /*rows*/,
@@ -100,7 +121,9 @@ absl::Status ControlMachine::LiveBodies(const raft::StateReader& /*rows*/,
 
 void ControlMachine::OnSnapshotInstalled(raft::LogIndex /*last*/) {
   policy_changed_ = false;
+  nodes_changed_ = false;
   PublishOrLog();
+  PublishNodes();
 }
 
 void ControlMachine::PublishOrLog() {
@@ -112,7 +135,6 @@ void ControlMachine::PublishOrLog() {
 
 void ControlMachine::OnLeaderChange(bool leader, raft::Term /*term*/) {
   leads_.store(leader, std::memory_order_release);
-  on_leader_(leader);
 }
 
 absl::Status ControlMachine::Publish() {

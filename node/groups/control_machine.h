@@ -23,12 +23,13 @@ namespace holdfast::node {
 
 class ControlMachine final : public raft::StateMachine {
  public:
-  // `on_leader` hears about leadership of the control group, on the apply context.
+  // `on_nodes` gets the list of nodes that came and went: from Load(), and on the apply context
+  // when it changes.
   ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                 Admission& admission, std::function<void(bool leader)> on_leader);
+                 Admission& admission, std::function<void(std::vector<NodeRow>)> on_nodes);
 
-  // Publishes the stored policy, or the default one. Before the host starts.
-  absl::Status LoadPolicy();
+  // Publishes the stored policy, or the default one, and the nodes. Before the host starts.
+  absl::Status Load();
 
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
   void OnCommitted(raft::LogIndex last) override;
@@ -47,15 +48,17 @@ class ControlMachine final : public raft::StateMachine {
 
  private:
   absl::Status Publish();
+  void PublishNodes();
   // A stored policy that is not usable is logged: the former one stays in effect.
   void PublishOrLog();
 
   const std::unique_ptr<raft::StateReader> reader_;
   PolicyHolder& holder_;
   Admission& admission_;
-  const std::function<void(bool)> on_leader_;
+  const std::function<void(std::vector<NodeRow>)> on_nodes_;
   std::atomic<bool> leads_{false};
   bool policy_changed_ = false;
+  bool nodes_changed_ = false;
 };
 
 }  // namespace holdfast::node

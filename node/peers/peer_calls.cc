@@ -45,6 +45,14 @@ absl::Status CheckForming(const peer_call::Forming& forming) {
   return fits ? absl::OkStatus() : Malformed("forming");
 }
 
+absl::Status CheckJoin(const peer_call::Join& join) {
+  bool fits = join.nodes_size() <= kKnownNodesMax;
+  for (const peer_call::KnownNode& node : join.nodes()) {
+    fits &= node.node_id() != 0 && node.address().size() <= kBeatTextBytesMax;
+  }
+  return fits ? absl::OkStatus() : Malformed("join");
+}
+
 absl::Status CheckPropose(const peer_call::Propose& propose) {
   if (propose.command().empty() || propose.bodies_size() > kBodiesPerProposalMax) {
     return Malformed("proposal");
@@ -86,6 +94,10 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
       return request;
     case peer_call::Request::kHandOver:
       return request;
+    case peer_call::Request::kJoin:
+      if (request.join().token().size() != 32) return Malformed("join");
+      HOLDFAST_RETURN_IF_ERROR(CheckJoin(request.join()));
+      return request;
     case peer_call::Request::KIND_NOT_SET:
       break;
   }
@@ -114,6 +126,9 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
       HOLDFAST_RETURN_IF_ERROR(CheckForming(answer.forming()));
       return answer;
     case peer_call::Answer::kHandOver:
+      return answer;
+    case peer_call::Answer::kJoin:
+      HOLDFAST_RETURN_IF_ERROR(CheckJoin(answer.join()));
       return answer;
     case peer_call::Answer::KIND_NOT_SET:
       break;

@@ -24,6 +24,7 @@ inline constexpr uint32_t kFeatureLevelMax = 1;
 inline constexpr int kAttemptsPerQuestionMax = 1000;
 inline constexpr int kGroupsPerBeatMax = 4096;
 inline constexpr int kFirstNodesMax = 7;
+inline constexpr int kKnownNodesMax = 64;
 inline constexpr int kBodiesPerProposalMax = 64;
 inline constexpr size_t kBeatTextBytesMax = 512;
 

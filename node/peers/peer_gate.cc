@@ -15,6 +15,11 @@ void PeerGate::Serve(peer_call::Request::KindCase kind, CallServer server) {
   servers_[kind] = std::move(shared);
 }
 
+void PeerGate::SetRemoved(std::set<NodeId> removed) {
+  MutexLock lock(mutex_);
+  removed_ = std::move(removed);
+}
+
 void PeerGate::Open(raft::GroupHost& host) { host_.store(&host, std::memory_order_release); }
 
 std::string PeerGate::Hello(NodeId /*peer*/) {
@@ -31,6 +36,15 @@ std::string PeerGate::Hello(NodeId /*peer*/) {
 absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
   absl::StatusOr<peer_call::Hello> said = DecodeHello(bytes);
   HOLDFAST_RETURN_IF_ERROR(said.status());
+  {
+    MutexLock lock(mutex_);
+    if (removed_.contains(peer)) {
+      return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                        "node {} was removed from this cluster: stop it; it may join again under a "
+                        "new id with an empty directory",
+                        peer.value());
+    }
+  }
   absl::StatusOr<peer_call::Hello> own = DecodeHello(Hello(peer));
   HOLDFAST_RETURN_IF_ERROR(own.status());
   const auto refuse = [](absl::StatusCode code, std::string text) {

@@ -14,6 +14,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "base/clock.h"
@@ -38,11 +39,14 @@ class PeerGate final : public raft::PeerHandler {
 
   // Calls of that kind go there from now on; until then they answer kUnavailable.
   void Serve(peer_call::Request::KindCase kind, CallServer server);
+  // Nodes that were removed from the cluster: they are refused.
+  void SetRemoved(std::set<NodeId> removed);
   // Messages go to the host from now on.
   void Open(raft::GroupHost& host);
 
   std::string Hello(NodeId peer) override;
-  // kFailedPrecondition: other timers, or a clock too far off. kUnimplemented: no common features.
+  // kFailedPrecondition: other timers, a clock too far off, or a node that was removed.
+  // kUnimplemented: no common features.
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnUnreachable(NodeId peer) override;
@@ -58,6 +62,7 @@ class PeerGate final : public raft::PeerHandler {
   Mutex mutex_;
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);
+  std::set<NodeId> removed_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::node

@@ -60,6 +60,16 @@ TEST_F(PeerGateTest, AnUnknownFeatureLevelIsRefused) {
   EXPECT_EQ(gate_.OnHello(kPeer, "\xff").code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(PeerGateTest, ARemovedNodeIsRefused) {
+  const std::string hello = gate_.Hello(kPeer);
+  EXPECT_TRUE(gate_.OnHello(kPeer, hello).ok());
+  gate_.SetRemoved({kPeer});
+  const absl::Status refused = gate_.OnHello(kPeer, hello);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(Message(refused).find("was removed"), std::string_view::npos);
+  EXPECT_TRUE(gate_.OnHello(NodeId{kPeer.value() + 1}, hello).ok());
+}
+
 TEST_F(PeerGateTest, CallsFindTheirServer) {
   auto answer = Ask(Question());
   ASSERT_TRUE(answer.has_value());

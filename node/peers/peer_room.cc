@@ -9,6 +9,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -23,6 +24,7 @@ namespace {
 constexpr absl::Duration kBeatInterval = absl::Seconds(1);
 constexpr absl::Duration kBeatTimeout = absl::Seconds(3);
 constexpr absl::Duration kFormingTimeout = absl::Seconds(2);
+constexpr absl::Duration kJoiningTimeout = absl::Seconds(6);  // It is a proposal.
 constexpr absl::Duration kFormingPause = absl::Milliseconds(200);
 constexpr absl::Duration kFormingNotice = absl::Seconds(10);
 constexpr size_t kRecordBytesMax = 16 << 10;
@@ -100,26 +102,60 @@ PeerRoom::PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t qu
     : settings_(settings),
       clock_(clock),
       queue_groups_(queue_groups),
-      gate_(settings.timing, clock) {}
+      gate_(settings.timing, clock) {
+  if (!settings.cluster) return;
+  MutexLock lock(mutex_);
+  for (const PeerSettings& peer : settings.cluster->peers) peers_[peer.node_id] = PeerText(peer);
+}
 
 PeerRoom::~PeerRoom() { Stop(); }
 
+std::vector<NodeId> PeerRoom::PeersNow() const {
+  std::vector<NodeId> all;
+  MutexLock lock(mutex_);
+  for (const auto& [node, address] : peers_) all.push_back(node);
+  return all;
+}
+
 std::vector<NodeId> PeerRoom::nodes() const {
-  std::vector<NodeId> nodes = {settings_.node_id};
-  if (settings_.cluster) {
-    for (const PeerSettings& peer : settings_.cluster->peers) nodes.push_back(peer.node_id);
-  }
-  std::sort(nodes.begin(), nodes.end());
+  std::vector<NodeId> nodes = PeersNow();
+  nodes.insert(std::lower_bound(nodes.begin(), nodes.end(), settings_.node_id), settings_.node_id);
   return nodes;
 }
 
 std::string PeerRoom::AddressOf(NodeId node) const {
   if (!settings_.cluster) return "";
   if (node == settings_.node_id) return settings_.cluster->address.ToString();
-  for (const PeerSettings& peer : settings_.cluster->peers) {
-    if (peer.node_id == node) return PeerText(peer);
+  MutexLock lock(mutex_);
+  const auto found = peers_.find(node);
+  return found == peers_.end() ? "" : found->second;
+}
+
+void PeerRoom::SetNodes(const std::vector<PeerChange>& changes) {
+  if (transport_ == nullptr) return;
+  std::map<NodeId, std::string> peers;
+  std::set<NodeId> removed;
+  for (const PeerSettings& peer : settings_.cluster->peers) peers[peer.node_id] = PeerText(peer);
+  for (const PeerChange& change : changes) {
+    if (change.removed) {
+      removed.insert(change.node);
+      peers.erase(change.node);
+    } else if (change.node != settings_.node_id) {
+      peers[change.node] = change.address;
+    }
   }
-  return "";
+  gate_.SetRemoved(std::move(removed));
+  std::vector<raft::PeerAddress> addresses;
+  {
+    MutexLock lock(mutex_);
+    if (peers == peers_) return;
+    peers_ = peers;
+    for (const auto& [node, address] : peers_) addresses.push_back({node, address});
+  }
+  if (absl::Status status = transport_->UpdatePeers(addresses); !status.ok()) {
+    // It was checked before it was proposed.
+    Log(LogLevel::kError, "peers_not_changed", {{"reason", Message(status)}});
+  }
 }
 
 absl::Status PeerRoom::LoadRecord(bool formed) {
@@ -249,6 +285,62 @@ absl::StatusOr<FirstNodes> PeerRoom::Form(const std::function<bool()>& give_up) 
   }
 }
 
+absl::Status PeerRoom::JoiningRound() {
+  peer_call::Request question;
+  {
+    MutexLock lock(mutex_);
+    question.mutable_join()->set_token(forming_->record().token);
+  }
+  const std::string request = EncodeRequest(std::move(question));
+  auto round = std::make_shared<Round>(settings_.cluster->peers.size());
+  for (const PeerSettings& peer : settings_.cluster->peers) {
+    Call(peer.node_id, request, kJoiningTimeout,
+         [round, id = peer.node_id](absl::StatusOr<std::string> answer) {
+           round->Set(id, std::move(answer));
+         });
+  }
+  absl::Status why = absl::UnavailableError("no member of the cluster answers");
+  for (auto& [peer, bytes] : round->Wait()) {
+    const absl::StatusOr<peer_call::Answer> answer =
+        bytes.ok() ? DecodeAnswer(*bytes) : absl::StatusOr<peer_call::Answer>(bytes.status());
+    if (!answer.ok()) {
+      const absl::StatusCode code = answer.status().code();
+      const bool says_no =
+          code == absl::StatusCode::kFailedPrecondition || code == absl::StatusCode::kNotFound;
+      if (says_no) why = Annotate(answer.status(), format("node {}", peer.value()));
+      continue;
+    }
+    if (!answer->has_join()) continue;
+    std::vector<PeerChange> changes;
+    for (const peer_call::KnownNode& node : answer->join().nodes()) {
+      changes.push_back({NodeId{node.node_id()}, false, node.address()});
+    }
+    SetNodes(changes);
+    return absl::OkStatus();
+  }
+  return why;
+}
+
+absl::StatusOr<FirstNodes> PeerRoom::Join(const std::function<bool()>& give_up) {
+  absl::Duration next_notice = clock_.SinceBoot();
+  while (true) {
+    const absl::Status begun = JoiningRound();
+    // No voters: the leaders of the groups say who they are.
+    if (begun.ok()) return FirstNodes{cluster_id_, {}};
+    if (begun.code() == absl::StatusCode::kFailedPrecondition) return begun;
+    if (clock_.SinceBoot() >= next_notice) {
+      next_notice = clock_.SinceBoot() + kFormingNotice;
+      Log(LogLevel::kInfo, "joining",
+          {{"waiting_because", Message(begun)},
+           {"advice", format("on a member run: holdfast cluster join --node {} --address HOST:PORT",
+                             settings_.node_id.value())}});
+      (void)NotifySystemd("STATUS=waiting to join the cluster\nEXTEND_TIMEOUT_USEC=60000000");
+    }
+    if (give_up()) return absl::CancelledError("stopped while it waited to join");
+    std::this_thread::sleep_for(absl::ToChronoMilliseconds(kFormingPause));
+  }
+}
+
 absl::Status PeerRoom::SetFormed() {
   FormingRecord record;
   {
@@ -273,9 +365,9 @@ void PeerRoom::Tick() {
   peer_call::Request question;
   *question.mutable_beat() = make_beat_();
   const std::string request = EncodeRequest(std::move(question));
-  for (const PeerSettings& peer : settings_.cluster->peers) {
+  for (const NodeId peer : PeersNow()) {
     // Silence shows in the age of the last beat.
-    Call(peer.node_id, request, kBeatTimeout, [](const absl::StatusOr<std::string>&) {});
+    Call(peer, request, kBeatTimeout, [](const absl::StatusOr<std::string>&) {});
   }
 }
 

@@ -38,6 +38,13 @@ struct FirstNodes {
   std::vector<NodeId> voters;
 };
 
+// A node that joined or was removed.
+struct PeerChange {
+  NodeId node;
+  bool removed = false;
+  std::string address;  // "host:port"; empty: as the node file says.
+};
+
 class PeerRoom {
  public:
   PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups);
@@ -54,6 +61,9 @@ class PeerRoom {
   // Waits until all first nodes are there with empty directories; alone at once. kCancelled:
   // `give_up` said true. kFailedPrecondition: see Forming::OnSaid().
   absl::StatusOr<FirstNodes> Form(const std::function<bool()>& give_up);
+  // Instead of Form(), for a node that joins: asks members until they let it begin, which takes an
+  // operator's `cluster join`. kCancelled: `give_up`. kFailedPrecondition: it has begun before.
+  absl::StatusOr<FirstNodes> Join(const std::function<bool()>& give_up);
   // There is a store. Written down where a lost store is noticed at the next start.
   absl::Status SetFormed();
 
@@ -65,12 +75,15 @@ class PeerRoom {
   void Call(NodeId to, std::string request, absl::Duration timeout,
             std::function<void(absl::StatusOr<std::string>)> done);
 
+  // Nodes that came and went since the node files were written. Replaces what was said before.
+  void SetNodes(const std::vector<PeerChange>& changes);
+
   PeerGate& gate() { return gate_; }
   raft::Transport& transport();
   const BeatTable& beats() const { return beats_; }
   // Empty when alone.
   std::vector<raft::PeerCounts> Counts() const;
-  // All first nodes by the node file, with this one; ascending.
+  // By the node file and what changed since, with this one; ascending.
   std::vector<NodeId> nodes() const;
   std::string AddressOf(NodeId node) const;
 
@@ -80,6 +93,9 @@ class PeerRoom {
   absl::Status LoadRecord(bool formed);
   // One question to every peer; what they said is in forming_.
   absl::Status FormingRound();
+  // One question to every peer of the node file; OK: a member let us begin.
+  absl::Status JoiningRound();
+  std::vector<NodeId> PeersNow() const;
   peer_call::Forming SayForming();
   std::string RecordFile() const { return settings_.data_dir + "/forming"; }
 
@@ -91,7 +107,9 @@ class PeerRoom {
   BeatTable beats_;
   raft::NullTransport nobody_;
   std::unique_ptr<raft::GrpcTransport> transport_;
-  Mutex mutex_;
+  mutable Mutex mutex_;
+  std::map<NodeId, std::string> peers_
+      ABSL_GUARDED_BY(mutex_);  // All others, with their addresses.
   std::unique_ptr<Forming> forming_ ABSL_GUARDED_BY(mutex_);
   bool recorded_formed_ = false;
   std::function<peer_call::Beat()> make_beat_;

@@ -4,6 +4,9 @@ namespace holdfast::node {
 
 absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
   if (stopping_.load(std::memory_order_relaxed)) return absl::UnavailableError("shutting down");
+  if (removed_.load(std::memory_order_relaxed)) {
+    return absl::UnavailableError("this node was removed from its cluster; use another one");
+  }
   if (no_space_.load(std::memory_order_relaxed)) {
     return absl::ResourceExhaustedError("insufficient storage: the disk is full");
   }

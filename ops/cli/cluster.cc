@@ -150,6 +150,95 @@ void AddTransfer(CLI::App& cluster, Session& session) {
   });
 }
 
+// What AwaitMembers() counted when the time was up.
+std::string ProgressText(const admin::ClusterMembersResponse& response) {
+  std::string text = format("votes in {} of {} groups, learns in {}", response.groups_voting(),
+                            response.groups(), response.groups_learning());
+  if (response.groups_replaced_left() != 0) {
+    text += format("; the node that it replaces is still in {}", response.groups_replaced_left());
+  }
+  return text;
+}
+
+void AddJoin(CLI::App& cluster, Session& session) {
+  CLI::App* const join = cluster.add_subcommand(
+      "join", "Add a node, let it catch up, and make it a voter of every group");
+  auto request = std::make_shared<admin::ClusterJoinRequest>();
+  join->add_option_function<uint64_t>(
+          "--node", [request](uint64_t node) { request->set_node_id(node); },
+          "id of the new node, never used before in this cluster")
+      ->required();
+  join->add_option_function<std::string>(
+          "--address", [request](const std::string& text) { request->set_address(text); },
+          "its cluster.address as the others reach it, as node4.example.com:7026")
+      ->required();
+  join->add_option_function<uint64_t>(
+      "--replaces", [request](uint64_t node) { request->set_replaces_node_id(node); },
+      "a member, dead or alive, whose place it takes in every group");
+  join->add_option_function<std::string>(
+          "--reason", [request](const std::string& text) { request->set_reason(text); },
+          "recorded in the audit trail")
+      ->required();
+  join->footer(
+      "Start the new node with `join: true` and the members as `peers` in `cluster` of its node\n"
+      "file, before or after this. It goes on when this command has ended.\n"
+      "Examples:\n"
+      "  holdfast cluster join --node 4 --address node4.example.com:7026 --reason 'more disk' "
+      "--timeout 300\n"
+      "  holdfast cluster join --node 4 --address node4.example.com:7026 --replaces 2 --reason "
+      "'node 2 burnt'");
+  session.OnRun(join, [&session, request] {
+    admin::ClusterMembersResponse response;
+    if (!session.Call(&admin::Admin::Stub::ClusterJoin, *request, &response)) return;
+    if (session.json()) {
+      session.PrintJson(response);
+    } else if (response.done()) {
+      session.out() << format("node {} is a voter of all {} groups\n", request->node_id(),
+                              response.groups());
+    }
+    if (!response.done()) {
+      session.Fail(
+          format("not done when the time was up: node {} {}. It goes on by itself: see "
+                 "`holdfast cluster status`",
+                 request->node_id(), ProgressText(response)));
+    }
+  });
+}
+
+void AddRemove(CLI::App& cluster, Session& session) {
+  CLI::App* const remove =
+      cluster.add_subcommand("remove", "Take a node, dead or alive, out of every group for good");
+  auto request = std::make_shared<admin::ClusterRemoveRequest>();
+  remove
+      ->add_option_function<uint64_t>(
+          "--node", [request](uint64_t node) { request->set_node_id(node); }, "who is to go")
+      ->required();
+  remove
+      ->add_option_function<std::string>(
+          "--reason", [request](const std::string& text) { request->set_reason(text); },
+          "recorded in the audit trail")
+      ->required();
+  remove->footer(
+      "Drain a node that lives first. Its id is not used again: what is left of it may come back\n"
+      "with `cluster join` under a new id and with an empty directory.\n"
+      "Examples:\n  holdfast cluster remove --node 2 --reason 'retired'");
+  session.OnRun(remove, [&session, request] {
+    admin::ClusterMembersResponse response;
+    if (!session.Call(&admin::Admin::Stub::ClusterRemove, *request, &response)) return;
+    if (session.json()) {
+      session.PrintJson(response);
+    } else if (response.done()) {
+      session.out() << format("node {} is in no group any more\n", request->node_id());
+    }
+    if (!response.done()) {
+      session.Fail(
+          format("not done when the time was up: node {} {}. It goes on by itself: see "
+                 "`holdfast cluster status`",
+                 request->node_id(), ProgressText(response)));
+    }
+  });
+}
+
 void AddDrain(CLI::App& node, Session& session) {
   CLI::App* const drain = node.add_subcommand(
       "drain", "Make the asked node lead nothing and take no mail, and wait until it is idle");
@@ -203,6 +292,8 @@ void AddCluster(CLI::App& app, Session& session) {
   cluster->require_subcommand(1);
   AddClusterStatus(*cluster, session);
   AddTransfer(*cluster, session);
+  AddJoin(*cluster, session);
+  AddRemove(*cluster, session);
 }
 
 void AddNode(CLI::App& app, Session& session) {

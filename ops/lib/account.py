@@ -36,6 +36,7 @@ class Copy:
     recipient: str
     at: float
     digest: str = ""  # Of the content without the trace fields on top.
+    host: str = ""  # The name that the client gave at EHLO.
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,21 +16,44 @@ SPREAD_SECONDS = 90.0
 QUEUE_GROUPS = 12
 
 
-def cluster_lines(number, ports, cluster_id):
-    peers = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{port}\" }}"
-                    for other, port in enumerate(ports, 1) if other != number)
-    return (f"node_id: {number}\ncluster {{ address: \"127.0.0.1:{ports[number - 1]}\" "
-            f"plain_text_on_loopback: true cluster_id: \"{cluster_id}\"{peers} }}\n")
+def host_name(number):
+    """What node `number` says at EHLO."""
+    return f"node{number}.test"
+
+
+def direct(_number, _other, port):
+    """Where node `number` reaches node `other`, which listens on `port`: there."""
+    return port
+
+
+def cluster_lines(number, port, peers, cluster_id, join=False):
+    """`peers`: {node id: port} of the others."""
+    text = "".join(f" peers {{ node_id: {other} address: \"127.0.0.1:{peer}\" }}" for other, peer in peers.items())
+    return (f"node_id: {number}\nhostname: \"{host_name(number)}\"\ncluster {{ address: \"127.0.0.1:{port}\" "
+            f"plain_text_on_loopback: true cluster_id: \"{cluster_id}\"{text}{' join: true' if join else ''} }}\n")
 
 
 class Cluster:
-    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1."""
+    """Nodes 1..count, each with its directory; nodes[i] has node_id i + 1. `via`: see direct() and proxy.py."""
 
-    def __init__(self, count, options, cluster_id="trial"):
-        ports = [harness.free_port() for _ in range(count)]
-        self.nodes = [harness.Node(dataclasses.replace(
-            options, node_extra=options.node_extra + cluster_lines(number, ports, cluster_id)))
-            for number in range(1, count + 1)]
+    def __init__(self, count, options, cluster_id="trial", via=direct):
+        self.options = options
+        self.cluster_id = cluster_id
+        self.via = via
+        self.ports = {number: harness.free_port() for number in range(1, count + 1)}
+        self.nodes = [self._make(number, join=False) for number in range(1, count + 1)]
+
+    def _make(self, number, join):
+        others = {other: self.via(number, other, port) for other, port in self.ports.items() if other != number}
+        extra = cluster_lines(number, self.ports[number], others, self.cluster_id, join)
+        return harness.Node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
+
+    def add(self, number):
+        """A node that wants to join: not started, and not announced to the others."""
+        self.ports[number] = harness.free_port()
+        node = self._make(number, join=True)
+        self.nodes.append(node)
+        return node
 
     def __enter__(self):
         return self
@@ -72,6 +95,15 @@ class Cluster:
 
     def wait_spread(self, seconds=SPREAD_SECONDS):
         cases.wait_until(self.spread, seconds, lambda: f"leaders spread evenly: {self.led()}", poll=0.2)
+
+    def members(self, node=None):
+        """{node id: groups in which it votes}, the control group among them; learners under their negative id."""
+        counts = {}
+        for group in self.status(node)["groups"]:
+            for member in group.get("members", []):
+                number = int(member["node_id"]) * (-1 if member.get("learner") else 1)
+                counts[number] = counts.get(number, 0) + 1
+        return counts
 
     def all_led(self, node=None):
         return self.led(node).get(0, 0) == 0

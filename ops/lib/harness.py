@@ -61,12 +61,14 @@ class NodeOptions:
     drain_deadline: str = "20s"
     disk_reserve_bytes: int = 16 << 20
     connections_per_destination_max: int = 20
+    timers: dict = dataclasses.field(default_factory=dict)  # More fields of `timing`: name -> duration.
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
     listener_extra: str = ""  # More fields of the listener.
 
 
 def node_text(directory, smtp_port, http_port, options):
+    timers = " ".join(f"{name}: {text_string(value)}" for name, value in options.timers.items())
     return "\n".join([
         f"data_dir: {text_string(str(directory / 'data'))}",
         f"listeners {{ address: \"127.0.0.1:{smtp_port}\" {options.listener_extra} }}",
@@ -74,7 +76,7 @@ def node_text(directory, smtp_port, http_port, options):
         f"policy_file: {text_string(str(directory / 'policy.textproto'))}",
         "sessions { io_threads: 2 }",
         f"storage {{ disk_reserve_bytes: {options.disk_reserve_bytes} body_memtable_bytes: 67108864 }}",
-        f"timing {{ drain_deadline: {text_string(options.drain_deadline)} }}",
+        f"timing {{ drain_deadline: {text_string(options.drain_deadline)} {timers} }}",
         options.node_extra, ""])
 
 
@@ -200,10 +202,10 @@ class Node:
         counts = self.queue()
         return counts is not None and counts["messages"] == 0
 
-    def cli(self, *arguments, check=True, input_text=None):
+    def cli(self, *arguments, check=True, input_text=None, timeout=60):
         """Runs `holdfast ARGUMENTS` against this node; returns the completed process."""
         run = subprocess.run([find_binary("ops/cli/holdfast"), "--socket", str(self.socket), *arguments],
-                             capture_output=True, text=True, input=input_text, timeout=60, check=False)
+                             capture_output=True, text=True, input=input_text, timeout=timeout, check=False)
         if check and run.returncode != 0:
             raise cases.CaseFailed(f"holdfast {' '.join(arguments)} ended with {run.returncode}: "
                                    f"{run.stdout}{run.stderr}")

@@ -8,6 +8,8 @@ What it does with a recipient follows from the local part, so that a test or a d
   late...     as others, but the answer to the final dot waits for `late_seconds`
   others      250
 
+A test may also hold clients by the name that they gave at EHLO: their RCPT waits until they are let go.
+
 The server runs in its own thread; everything here may be called from any thread.
 """
 
@@ -23,6 +25,7 @@ from aiosmtpd.controller import Controller
 import account
 
 LINE_BYTES_MAX = 4 << 20
+HELD_POLL_SECONDS = 0.02
 
 
 class _Server(smtp.SMTP):
@@ -65,7 +68,8 @@ class Sink:
         self._notices = []
         self._tries = {}
         self._counts = {"accepted": 0, "rejected": 0, "deferred": 0}
-        self._open_dots = 0
+        self._open_dots = {}  # EHLO name -> transactions.
+        self._held = {}  # EHLO name -> how many of its RCPT wait now.
         self._controller = _Controller(self, port)
 
     def __enter__(self):
@@ -74,6 +78,16 @@ class Sink:
 
     def __exit__(self, *_):
         self._controller.stop()
+
+    def close(self):
+        """Takes no more connections until open(); what it took is remembered."""
+        self._closed_port = self.port
+        self._controller.stop()
+
+    def open(self):
+        """Again, on the port that it had."""
+        self._controller = _Controller(self, self._closed_port)
+        self._controller.start()
 
     @property
     def port(self):
@@ -88,10 +102,24 @@ class Sink:
         with self._lock:
             return dict(self._counts)
 
-    def open_dots(self):
-        """Transactions whose final dot has come and whose answer has not gone."""
+    def open_dots(self, host=None):
+        """Transactions whose final dot has come and whose answer has not gone; of one EHLO name or of all."""
         with self._lock:
-            return self._open_dots
+            return sum(self._open_dots.values()) if host is None else self._open_dots.get(host, 0)
+
+    def hold(self, host):
+        """Lets each RCPT of this EHLO name wait from now on, until let_go()."""
+        with self._lock:
+            self._held[host] = 0
+
+    def held(self, host):
+        """How many RCPT of this EHLO name wait now."""
+        with self._lock:
+            return self._held.get(host, 0)
+
+    def let_go(self, host):
+        with self._lock:
+            self._held.pop(host, None)
 
     def account_parts(self):
         """(copies, notices) for account.account(): notices are the messages from the null sender."""
@@ -120,13 +148,18 @@ class Sink:
             self.options.on_crash()
         return None
 
-    def begin_dot(self):
+    def is_held(self, host):
         with self._lock:
-            self._open_dots += 1
+            return host in self._held
 
-    def end_dot(self):
+    def count_held(self, host, change):
         with self._lock:
-            self._open_dots -= 1
+            if host in self._held:
+                self._held[host] += change
+
+    def count_dot(self, host, change):
+        with self._lock:
+            self._open_dots[host] = self._open_dots.get(host, 0) + change
 
     def record(self, envelope, session):
         content = bytes(envelope.original_content)
@@ -140,7 +173,8 @@ class Sink:
         if not notices:
             identity = account.find_id(content)
             digest = hashlib.sha256(account.without_trace(content)).hexdigest()
-            copies = [account.Copy(identity, recipient, record.at, digest) for recipient in record.recipients]
+            copies = [account.Copy(identity, recipient, record.at, digest, session.host_name or "")
+                      for recipient in record.recipients]
         with self._lock:
             self._records.append(record)
             self._copies.extend(copies)
@@ -159,7 +193,8 @@ class _Handler:
         hidden = tuple(self._sink.options.hide)
         return [line for line in responses if not (line[4:].split(" ")[0] in hidden)]
 
-    async def handle_RCPT(self, _server, _session, envelope, address, options):
+    async def handle_RCPT(self, _server, session, envelope, address, options):
+        await self._wait_while_held(session.host_name)
         refusal = self._sink.answer_recipient(envelope.mail_from, address)
         if refusal:
             return refusal
@@ -169,14 +204,24 @@ class _Handler:
 
     async def handle_DATA(self, _server, session, envelope):
         # Recorded before the answer: from here on the sender may believe either.
-        self._sink.begin_dot()
+        self._sink.count_dot(session.host_name, 1)
         try:
             self._sink.record(envelope, session)
             if any(recipient.lower().startswith("late") for recipient in envelope.rcpt_tos):
                 await asyncio.sleep(self._sink.options.late_seconds)
         finally:
-            self._sink.end_dot()
+            self._sink.count_dot(session.host_name, -1)
         return "250 2.0.0 taken"
+
+    async def _wait_while_held(self, host):
+        if not self._sink.is_held(host):
+            return
+        self._sink.count_held(host, 1)
+        try:
+            while self._sink.is_held(host):
+                await asyncio.sleep(HELD_POLL_SECONDS)
+        finally:
+            self._sink.count_held(host, -1)
 
 
 class _Controller(Controller):

@@ -82,6 +82,9 @@ ApplyResult ApplyStep::Run() {
       break;
     case Kind::kSetPolicy:
     case Kind::kAudit:
+    case Kind::kAddNode:
+    case Kind::kAdmitNode:
+    case Kind::kRemoveNode:
     case Kind::KIND_NOT_SET:
       result_.verdict = absl::InvalidArgumentError("not a command of a queue group");
       break;

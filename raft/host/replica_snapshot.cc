@@ -41,7 +41,10 @@ bool Replica::ReceiveSnapshotOffer(const Message& message) {
   const Snapshot& offered = *message.snapshot;
   // Old, impossible or not needed: the core answers, or drops it.
   if (message.term < core_.term() || offered.term > message.term) return false;
-  if (offered.index <= core_.commit() || log_->TermAt(offered.index) == offered.term) return false;
+  if (offered.index <= core_.commit()) return false;
+  // An entry that is stored may be about to be replaced by one that is not.
+  const bool stable = offered.index < core_.Status().unstable_from;
+  if (stable && log_->TermAt(offered.index) == offered.term) return false;
   // For the core the leader is just alive, until the contents are here.
   Message heartbeat;
   heartbeat.type = MessageType::kHeartbeat;

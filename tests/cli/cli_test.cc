@@ -408,5 +408,31 @@ TEST_F(CliTest, ATransferNamesGroupAndNode) {
   EXPECT_NE(ran.err.find("--group"), std::string::npos);
 }
 
+TEST_F(CliTest, ANodeJoinsWithAReason) {
+  Ran ran = Run({"cluster", "join", "--node", "4", "--address", "mail4.test:7026", "--replaces",
+                 "2", "--reason", "burnt"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "node 4 is a voter of all 13 groups\n");
+  EXPECT_EQ(backend_.calls().back().verb, "cluster join 4 mail4.test:7026 2 burnt");
+  ran = Run({"cluster", "join", "--node", "5", "--address", "mail5.test:7026", "--reason", "disk"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(
+      ran.err,
+      "holdfast: not done when the time was up: node 5 votes in 5 of 13 groups, learns in 8. It "
+      "goes on by itself: see `holdfast cluster status`\n");
+  ran = Run({"cluster", "join", "--node", "5", "--address", "mail5.test:7026"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_NE(ran.err.find("--reason"), std::string::npos);
+}
+
+TEST_F(CliTest, ANodeIsRemovedWithAReason) {
+  Ran ran = Run({"cluster", "remove", "--node", "2", "--reason", "retired"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "node 2 is in no group any more\n");
+  EXPECT_EQ(backend_.calls().back().verb, "cluster remove 2 retired");
+  ran = Run({"cluster", "remove", "--node", "2"});
+  EXPECT_EQ(ran.code, 2);
+}
+
 }  // namespace
 }  // namespace holdfast

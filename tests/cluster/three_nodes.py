@@ -16,6 +16,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).absolute().parent.parent.parent / 
 import account  # noqa: E402
 import cases  # noqa: E402
 import cluster as cluster_module  # noqa: E402
+import doubts as doubts_module  # noqa: E402
 import harness  # noqa: E402
 import sink as sink_module  # noqa: E402
 import smtp_client  # noqa: E402
@@ -27,8 +28,8 @@ CONNECTIONS = 4
 class Loads:
     """One load at each of some nodes, in threads."""
 
-    def __init__(self, prefix, nodes, messages_max=1_000_000):
-        options = smtp_client.LoadOptions(connections=CONNECTIONS, messages_max=messages_max)
+    def __init__(self, prefix, nodes, messages_max=1_000_000, **more):
+        options = smtp_client.LoadOptions(connections=CONNECTIONS, messages_max=messages_max, **more)
         self.loads = [smtp_client.Load(node.smtp_port, f"{prefix}n{place}", place, options)
                       for place, node in enumerate(nodes)]
         self._threads = [threading.Thread(target=lambda load=load: asyncio.run(load.run()), daemon=True)
@@ -72,7 +73,7 @@ class World:
         self.cluster.wait_spread()
 
     def settle(self, acknowledged, prefix):
-        """Waits for the empty queue; the account, without faults but for duplicates."""
+        """Waits for the empty queue; the account, whose only faults are duplicates of what was in doubt."""
         cases.wait_until(self.cluster.queue_empty, DRAIN_SECONDS,
                          lambda: f"queue empty: {[node.queue() for node in self.cluster.running()]}")
         copies, notices = self.sink.account_parts()
@@ -82,7 +83,13 @@ class World:
         cases.expect(not faults, "; ".join(faults) + f" ({result.line()})")
         rejected = sum(1 for entry in acknowledged if entry.recipient.startswith("reject"))
         cases.expect(result.bounced == rejected, f"{result.bounced} bounces for {rejected} refused recipients")
+        unexplained = self.doubts().unexplained(result.repeated, time.time() - time.monotonic())
+        cases.expect(not unexplained, f"{len(unexplained)} duplicates that no event=in_doubt explains, for example "
+                                      f"{unexplained[:3]} ({result.line()})")
         return result
+
+    def doubts(self):
+        return doubts_module.Doubts(node.log_text() for node in self.cluster.nodes)
 
 
 def forms_and_spreads(world):

@@ -10,7 +10,7 @@
 #include "raft/host/group_host.h"
 #include "raft/host/ticker.h"
 #include "tests/raft_host/host_cluster.h"
-#include "tests/raft_host/memory_store.h"
+#include "tests/storage/rocksdb_world.h"
 #include "tests/transport/recording_peer.h"
 
 namespace holdfast::raft {
@@ -86,7 +86,7 @@ class GrpcNode final : public PeerHandler {
   std::atomic<int> heartbeats_meanwhile{0};
 
  private:
-  MemoryWorld world_;
+  RocksDbWorld world_;
   SystemClock clock_;
   std::unique_ptr<Store> store_;
   std::map<GroupId, std::unique_ptr<RowMachine>> machines_;

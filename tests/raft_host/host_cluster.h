@@ -1,5 +1,5 @@
 // tests/raft_host/host_cluster.h
-// Some GroupHosts on one thread, over stores in memory, with a network between them that a test can
+// Some GroupHosts over real stores on one thread, with a network between them that a test can
 // cut. Messages travel as the transport would carry them: bodies are filled in when they are sent,
 // and fetches go piece by piece.
 //
@@ -21,7 +21,7 @@
 #include "base/clock.h"
 #include "base/context.h"
 #include "raft/host/group_host.h"
-#include "tests/raft_host/memory_store.h"
+#include "tests/storage/rocksdb_world.h"
 
 namespace holdfast::raft {
 
@@ -115,7 +115,7 @@ class HostCluster {
  private:
   class Wire;
   struct NodeParts {
-    MemoryWorld world;
+    RocksDbWorld world;
     ManualClock clock{absl::UnixEpoch()};
     std::unique_ptr<Store> store;
     std::map<GroupId, std::unique_ptr<RowMachine>> machines;

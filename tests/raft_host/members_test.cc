@@ -103,7 +103,7 @@ TEST_F(MembersTest, ALearnerGetsASnapshotAlsoOfALogThatIsWhole) {
   EXPECT_TRUE(cluster_->RunUntil([&] { return cluster_->InStep(kNew, leader_); }));
 }
 
-TEST_F(MembersTest, ANodeThatWasReplacedAtALeaderWithItsWholeLogToo) {
+TEST_F(MembersTest, ANextLeaderWithItsWholeLogGoesOnFromThere) {
   Begin(/*entries_kept=*/10'000);
   Propose(5);
   cluster_->AddNode(kNew);

@@ -235,6 +235,44 @@ TEST_F(SnapshotTest, AnOldSnapshotChangesNothing) {
   EXPECT_TRUE(cluster_.machine(away_).installed().empty());
 }
 
+// The stored log has the snapshot's last entry, but what the core was told since replaces it.
+TEST_F(SnapshotTest, AnEntryThatIsBeingReplacedIsNotTakenForTheSnapshots) {
+  ProposeBodies("early", 3);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(away_, leader_); }));
+  const GroupStatus before = Status(away_);
+  Message append;
+  append.type = MessageType::kAppend;
+  append.to = away_;
+  append.from = leader_;
+  append.term = before.term;
+  append.index = before.last;
+  append.log_term = before.term;
+  append.entries.push_back({.index = before.last + 1, .term = before.term, .command = "one"});
+  cluster_.host(away_).Receive(kGroup, append);
+  cluster_.Settle();
+  ASSERT_EQ(Status(away_).last, before.last + 1);
+  append.from = present_;
+  append.term = before.term + 1;
+  append.entries[0].term = before.term + 1;
+  append.entries[0].command = "two";
+  Message offer;
+  offer.type = MessageType::kSnapshot;
+  offer.to = away_;
+  offer.from = leader_;
+  offer.term = before.term + 2;
+  auto snapshot = std::make_shared<Snapshot>();
+  snapshot->index = before.last + 1;
+  snapshot->term = before.term;
+  snapshot->conf_state.voters = cluster_.nodes();
+  offer.snapshot = snapshot;
+  cluster_.host(away_).Receive(kGroup, append);
+  cluster_.host(away_).Receive(kGroup, offer);
+  cluster_.Settle();
+  EXPECT_EQ(cluster_.fetched().rows, 1u);
+  EXPECT_TRUE(cluster_.machine(away_).installed().empty());
+  EXPECT_TRUE(CatchesUp());
+}
+
 TEST_F(SnapshotTest, AnOfferThatGetsLostIsRepeated) {
   LeaveBehind(3);
   int lost = 0;

@@ -178,6 +178,31 @@ absl::Status FakeAdminBackend::ClusterTransfer(const node::AdminCall& call,
   return absl::OkStatus();
 }
 
+absl::Status FakeAdminBackend::ClusterJoin(const node::AdminCall& call,
+                                           const admin::ClusterJoinRequest& request,
+                                           admin::ClusterMembersResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(
+      Note(call, format("cluster join {} {} {} {}", request.node_id(), request.address(),
+                        request.replaces_node_id(), request.reason())));
+  response->set_groups(13);
+  response->set_groups_voting(request.node_id() == 4 ? 13 : 5);
+  response->set_groups_learning(13 - response->groups_voting());
+  response->set_done(request.node_id() == 4);
+  return absl::OkStatus();
+}
+
+absl::Status FakeAdminBackend::ClusterRemove(const node::AdminCall& call,
+                                             const admin::ClusterRemoveRequest& request,
+                                             admin::ClusterMembersResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(
+      Note(call, format("cluster remove {} {}", request.node_id(), request.reason())));
+  response->set_groups(13);
+  response->set_done(true);
+  return absl::OkStatus();
+}
+
 absl::Status FakeAdminBackend::NodeDrain(const node::AdminCall& call,
                                          const admin::NodeDrainRequest& request,
                                          admin::NodeDrainResponse* response) {

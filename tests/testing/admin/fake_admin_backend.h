@@ -38,6 +38,11 @@ class FakeAdminBackend final : public node::AdminBackend {
   absl::Status ClusterTransfer(const node::AdminCall& call,
                                const admin::ClusterTransferRequest& request,
                                admin::ClusterTransferResponse* response) override;
+  absl::Status ClusterJoin(const node::AdminCall& call, const admin::ClusterJoinRequest& request,
+                           admin::ClusterMembersResponse* response) override;
+  absl::Status ClusterRemove(const node::AdminCall& call,
+                             const admin::ClusterRemoveRequest& request,
+                             admin::ClusterMembersResponse* response) override;
   absl::Status NodeDrain(const node::AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const node::AdminCall& call) override;

@@ -1,0 +1,185 @@
+// The verbs of ClusterVerbs that change who belongs to the cluster.
+#include <algorithm>
+#include <chrono>
+#include <future>
+#include <thread>
+
+#include "base/log.h"
+#include "node/cluster/cluster_verbs.h"
+#include "queue/state/command_codec.h"
+
+namespace holdfast::node {
+namespace {
+
+constexpr std::chrono::milliseconds kLookInterval(50);
+constexpr absl::Duration kAnswerTime = absl::Milliseconds(500);
+constexpr size_t kNodesMax = 7;
+constexpr size_t kAddressBytesMax = 262;
+
+// "name:port", "192.0.2.1:port" or "[2001:db8::1]:port".
+bool IsPeerAddress(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon == std::string::npos || colon == 0 || text.size() > kAddressBytesMax) return false;
+  const std::string port = text.substr(colon + 1);
+  if (port.empty() || port.size() > 5 ||
+      port.find_first_not_of("0123456789") != std::string::npos) {
+    return false;
+  }
+  const int number = std::stoi(port);
+  const std::string host = text.substr(0, colon);
+  const bool literal = host.front() == '[' && host.back() == ']';
+  return number > 0 && number <= 65535 && (literal || host.find(':') == std::string::npos) &&
+         host.find_first_of(" \t\r\n/@") == std::string::npos;
+}
+
+}  // namespace
+
+bool ClusterVerbs::IsAlive(NodeId node) const {
+  if (node == parts_.self) return true;
+  const std::optional<HeardBeat> heard = parts_.room.beats().Of(node);
+  return heard && parts_.clock.SinceBoot() - heard->heard < kSilentAfter;
+}
+
+absl::Status ClusterVerbs::Decide(command::Command command, absl::Time deadline) {
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_RETURN_IF_ERROR(bytes.status());
+  auto answered = std::make_shared<std::promise<absl::Status>>();
+  std::future<absl::Status> answer = answered->get_future();
+  parts_.propose(
+      kControlGroup, {*std::move(bytes), {}},
+      [answered](const raft::ProposeResult& result) { answered->set_value(result.status); });
+  if (answer.wait_until(absl::ToChronoTime(deadline)) != std::future_status::ready) {
+    return absl::DeadlineExceededError(
+        "the control group did not answer in time; see `holdfast cluster status`");
+  }
+  return answer.get();
+}
+
+void ClusterVerbs::Admit(NodeId node, const std::string& token,
+                         std::function<void(absl::StatusOr<peer_call::Answer>)> done) {
+  command::Command command;
+  command::AdmitNode& admit = *command.mutable_admit_node();
+  admit.set_node_id(node.value());
+  admit.set_token(token);
+  admit.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  if (!bytes.ok()) return done(bytes.status());
+  parts_.propose(kControlGroup, {*std::move(bytes), {}},
+                 [this, done = std::move(done)](const raft::ProposeResult& result) {
+                   if (!result.status.ok()) return done(result.status);
+                   peer_call::Answer answer;
+                   peer_call::Join& join = *answer.mutable_join();
+                   for (const NodeRow& row : parts_.cluster.nodes()) {
+                     if (row.removed || row.address.empty()) continue;
+                     peer_call::KnownNode& known = *join.add_nodes();
+                     known.set_node_id(row.node.value());
+                     known.set_address(row.address);
+                   }
+                   done(std::move(answer));
+                 });
+}
+
+absl::Status ClusterVerbs::Join(const admin::ClusterJoinRequest& request, const std::string& actor,
+                                absl::Time deadline, admin::ClusterMembersResponse* response) {
+  if (parts_.room.alone()) {
+    return absl::FailedPreconditionError(
+        "this node is alone: a cluster begins with `cluster` in the node files of all its first "
+        "nodes");
+  }
+  const NodeId node{request.node_id()};
+  const NodeId replaces{request.replaces_node_id()};
+  if (node == NodeId{} || node.value() > UINT32_MAX) {
+    return absl::InvalidArgumentError("a node id is a number from 1 to 4294967295");
+  }
+  if (!IsPeerAddress(request.address())) {
+    return MakeStatus(absl::StatusCode::kInvalidArgument,
+                      "`{}` is no address of a transport; write it as node4.example.com:7026",
+                      request.address());
+  }
+  const std::vector<NodeId> members = parts_.room.nodes();
+  if (std::find(members.begin(), members.end(), node) != members.end()) {
+    return MakeStatus(absl::StatusCode::kAlreadyExists, "node {} is a member already",
+                      node.value());
+  }
+  if (members.size() >= kNodesMax) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, "a cluster has at most {} nodes",
+                      kNodesMax);
+  }
+  if (replaces != NodeId{} &&
+      std::find(members.begin(), members.end(), replaces) == members.end()) {
+    return MakeStatus(absl::StatusCode::kNotFound, "node {} is no member that could be replaced",
+                      replaces.value());
+  }
+  command::Command command;
+  command::AddNode& add = *command.mutable_add_node();
+  add.set_node_id(node.value());
+  add.set_address(request.address());
+  add.set_replaces_node_id(replaces.value());
+  add.set_actor(actor);
+  add.set_reason(request.reason());
+  add.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  HOLDFAST_RETURN_IF_ERROR(Decide(std::move(command), deadline - kAnswerTime));
+  return AwaitMembers(node, replaces, /*leaving=*/false, deadline, response);
+}
+
+absl::Status ClusterVerbs::Remove(const admin::ClusterRemoveRequest& request,
+                                  const std::string& actor, absl::Time deadline,
+                                  admin::ClusterMembersResponse* response) {
+  const NodeId node{request.node_id()};
+  const std::optional<raft::GroupStatus> control = parts_.host.Status(kControlGroup);
+  if (!control || parts_.room.alone()) {
+    return absl::FailedPreconditionError("this node is alone: there is nobody to remove");
+  }
+  const std::vector<NodeId> members = parts_.room.nodes();
+  const bool joining =
+      std::find(control->voters.begin(), control->voters.end(), node) == control->voters.end() &&
+      std::find(members.begin(), members.end(), node) != members.end();
+  if (!joining) {
+    HOLDFAST_RETURN_IF_ERROR(
+        MayRemove(node, control->voters, [this](NodeId other) { return IsAlive(other); }));
+  }
+  command::Command command;
+  command::RemoveNode& remove = *command.mutable_remove_node();
+  remove.set_node_id(node.value());
+  remove.set_actor(actor);
+  remove.set_reason(request.reason());
+  remove.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  HOLDFAST_RETURN_IF_ERROR(Decide(std::move(command), deadline - kAnswerTime));
+  return AwaitMembers(node, NodeId{}, /*leaving=*/true, deadline, response);
+}
+
+absl::Status ClusterVerbs::AwaitMembers(NodeId node, NodeId replaced, bool leaving,
+                                        absl::Time deadline,
+                                        admin::ClusterMembersResponse* response) const {
+  while (true) {
+    admin::ClusterStatusResponse status;
+    HOLDFAST_RETURN_IF_ERROR(Status(&status));
+    response->Clear();
+    uint32_t unknown = 0;
+    for (const admin::ClusterGroup& group : status.groups()) {
+      response->set_groups(response->groups() + 1);
+      unknown += group.members().empty();
+      for (const admin::ClusterMember& member : group.members()) {
+        if (NodeId{member.node_id()} == replaced) {
+          response->set_groups_replaced_left(response->groups_replaced_left() + 1);
+        }
+        if (NodeId{member.node_id()} != node) continue;
+        if (member.learner()) {
+          response->set_groups_learning(response->groups_learning() + 1);
+        } else {
+          response->set_groups_voting(response->groups_voting() + 1);
+        }
+      }
+    }
+    const bool gone = response->groups_voting() == 0 && response->groups_learning() == 0;
+    const bool here =
+        response->groups_voting() == response->groups() && response->groups_replaced_left() == 0;
+    response->set_done(unknown == 0 && (leaving ? gone : here));
+    if (response->done() || parts_.clock.Now() >= deadline - kAnswerTime || stopping_.load()) {
+      return absl::OkStatus();
+    }
+    std::this_thread::sleep_for(kLookInterval);
+  }
+}
+
+}  // namespace holdfast::node

@@ -1,0 +1,128 @@
+#include "node/cluster/members.h"
+
+#include <algorithm>
+
+namespace holdfast::node {
+namespace {
+
+using raft::ConfChangeType;
+
+bool Has(const std::vector<NodeId>& nodes, NodeId node) {
+  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
+}
+
+MemberStep Change(std::vector<raft::ConfChangeStep> steps, std::string what) {
+  MemberStep step;
+  step.change.steps = std::move(steps);
+  step.what = std::move(what);
+  return step;
+}
+
+// Those who stay must be able to commit the change and what follows.
+bool OthersAreMajority(const raft::GroupStatus& group, NodeId leaving) {
+  size_t stay = 0;
+  size_t active = 0;
+  for (const NodeId voter : group.voters) {
+    if (voter == leaving) continue;
+    ++stay;
+    const auto member = group.members.find(voter);
+    active += member != group.members.end() && member->second.active;
+  }
+  return stay > 0 && active * 2 > stay;
+}
+
+std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& group,
+                                  const std::function<bool(NodeId)>& may_leave) {
+  if (row.token.empty() || Has(group.voters, row.node)) return std::nullopt;
+  if (!Has(group.learners, row.node)) {
+    return Change({{ConfChangeType::kAddLearner, row.node}},
+                  format("node {} becomes a learner", row.node.value()));
+  }
+  const auto member = group.members.find(row.node);
+  if (member == group.members.end() || !member->second.active ||
+      member->second.match + kPromoteWithinEntries < group.last) {
+    return std::nullopt;
+  }
+  // Whoever leads hands over before it goes; until then the two steps are apart.
+  const bool swap = row.replaces != NodeId{} && row.replaces != group.leader &&
+                    Has(group.voters, row.replaces) && may_leave(row.replaces);
+  if (!swap) {
+    return Change({{ConfChangeType::kAddVoter, row.node}},
+                  format("node {} becomes a voter", row.node.value()));
+  }
+  return Change({{ConfChangeType::kAddVoter, row.node}, {ConfChangeType::kRemove, row.replaces}},
+                format("node {} becomes a voter in the place of node {}", row.node.value(),
+                       row.replaces.value()));
+}
+
+// A node whose replacement votes here counts as removed.
+bool IsLeaving(NodeId node, const raft::GroupStatus& group, const std::vector<NodeRow>& nodes) {
+  return std::any_of(nodes.begin(), nodes.end(), [&](const NodeRow& row) {
+    if (row.node == node) return row.removed;
+    return row.replaces == node && !row.removed && Has(group.voters, row.node);
+  });
+}
+
+}  // namespace
+
+std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId self,
+                                         const std::vector<NodeRow>& nodes,
+                                         const std::function<bool(NodeId)>& may_leave) {
+  if (!group.voters_outgoing.empty() || group.handing_over) return std::nullopt;
+  for (const NodeRow& row : nodes) {
+    if (row.removed || IsLeaving(row.node, group, nodes)) continue;
+    if (std::optional<MemberStep> step = StepFor(row, group, may_leave)) return step;
+  }
+  for (const NodeId learner : group.learners) {
+    if (!IsLeaving(learner, group, nodes)) continue;
+    return Change({{ConfChangeType::kRemove, learner}}, format("node {} leaves", learner.value()));
+  }
+  for (const NodeId voter : group.voters) {
+    if (!IsLeaving(voter, group, nodes) || !may_leave(voter)) continue;
+    if (!OthersAreMajority(group, voter)) continue;
+    if (voter == self) {
+      MemberStep step;
+      step.what = "this node was removed from the cluster";
+      step.leave_first = true;
+      return step;
+    }
+    return Change({{ConfChangeType::kRemove, voter}}, format("node {} leaves", voter.value()));
+  }
+  return std::nullopt;
+}
+
+std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
+                               const std::function<bool(NodeId)>& is_member) {
+  for (const NodeRow& row : nodes) {
+    if (row.removed || row.replaces == NodeId{} || row.token.empty()) continue;
+    const bool recorded = std::any_of(nodes.begin(), nodes.end(), [&](const NodeRow& other) {
+      return other.node == row.replaces && other.removed;
+    });
+    if (!recorded && is_member(row.node) && !is_member(row.replaces)) return row.replaces;
+  }
+  return std::nullopt;
+}
+
+absl::Status MayRemove(NodeId node, const std::vector<NodeId>& voters,
+                       const std::function<bool(NodeId)>& alive) {
+  if (!Has(voters, node)) {
+    return MakeStatus(absl::StatusCode::kNotFound, "node {} is no voter of the cluster",
+                      node.value());
+  }
+  if (voters.size() <= 2) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "a cluster of {} nodes can't lose one and go on: let another node join first",
+                      voters.size());
+  }
+  size_t living = 0;
+  for (const NodeId voter : voters) living += voter != node && alive(voter);
+  const size_t stay = voters.size() - 1;
+  if (living * 2 > stay) return absl::OkStatus();
+  return MakeStatus(
+      absl::StatusCode::kFailedPrecondition,
+      "without node {} only {} of {} nodes are connected, which is no majority: bring "
+      "another node back first",
+      node.value(), living, stay);
+}
+
+}  // namespace holdfast::node

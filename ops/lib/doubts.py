@@ -1,0 +1,63 @@
+"""What the nodes' logs say of attempts whose outcome nobody knew. Pure: text in, values out.
+
+A second copy of a message is allowed only where an attempt was in doubt: a node that settles such a unit
+says `event=in_doubt queue_id=...` before the unit can be sent again. So at no time may there be more copies
+than one and the events until then.
+"""
+
+import collections
+import datetime
+import re
+
+_FIELD = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\S*)')
+_IDENTITY = re.compile(r"<([^@>]+)@")
+
+
+def fields(line):
+    """The fields of one line of logfmt; the first of each name counts."""
+    found = {}
+    for name, value in _FIELD.findall(line):
+        found.setdefault(name, value[1:-1] if value.startswith('"') else value)
+    return found
+
+
+def seconds_of(stamp):
+    """Seconds since 1970 of a log line's `ts`."""
+    return datetime.datetime.fromisoformat(stamp).timestamp()
+
+
+class Doubts:
+    """Of all nodes' logs together."""
+
+    def __init__(self, texts):
+        self.identities = {}  # queue id -> our id of the message, from its Message-ID.
+        self.groups = {}  # queue id -> group, of what was delivered, deferred or in doubt.
+        events = collections.defaultdict(list)  # queue id -> times.
+        for text in texts:
+            for line in text.splitlines():
+                if " queue_id=" in line:
+                    self._read(fields(line), events)
+        # Our id -> when its doubts were settled, seconds since 1970.
+        self.settled = {self.identities.get(queue_id, queue_id): sorted(times) for queue_id, times in events.items()}
+
+    def _read(self, entry, events):
+        queue_id = entry["queue_id"]
+        match = _IDENTITY.search(entry.get("message_id", ""))
+        if match:
+            self.identities.setdefault(queue_id, match.group(1))
+        if "group" in entry:
+            self.groups.setdefault(queue_id, int(entry["group"]))
+        if entry.get("event") == "in_doubt":
+            events[queue_id].append(seconds_of(entry["ts"]))
+
+    def unexplained(self, repeated, epoch):
+        """Of account.Account.repeated: [(key, times)] with more copies than attempts in doubt allow.
+
+        `epoch` is what to add to the times of copies to get seconds since 1970."""
+        return [(key, times) for key, times in sorted(repeated.items())
+                if not self._explains(self.settled.get(key[0], []), [at + epoch for at in times])]
+
+    @staticmethod
+    def _explains(settled, copies):
+        return len(settled) >= len(copies) - 1 and \
+            all(event <= copy for event, copy in zip(settled, sorted(copies)[1:]))

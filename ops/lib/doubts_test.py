@@ -1,0 +1,55 @@
+"""Tests of what logs say of doubt: which duplicates they explain, and which not."""
+
+import sys
+
+import cases
+from cases import expect_equal
+from doubts import Doubts, fields, seconds_of
+
+ACCEPTED = ("ts=2026-01-01T00:00:00.000Z level=info event=accepted node=1 queue_id=Q1 message_id=<m-1@load.test> "
+            "from=a@b.test to=c@d.test\n"
+            "ts=2026-01-01T00:00:00.000Z level=info event=accepted node=1 queue_id=Q2 message_id=<m-2@load.test>\n")
+IN_DOUBT = "ts=2026-01-01T00:00:09.000Z level=warn event=in_doubt node=2 group=7 queue_id=Q1 destination=d.test\n"
+SETTLED = seconds_of("2026-01-01T00:00:09.000Z")
+# A line that a kill has cut, and one whose quoted text looks like fields.
+OTHER = ('ts=1 event=attempt queue_id=Q2 group=3 reply="said \\"queue_id=Q9\\" event=in_doubt"\n'
+         "ts=1 event=in_doubt node=3 queue_i")
+
+
+def reads_fields():
+    entry = fields(OTHER.splitlines()[0])
+    expect_equal((entry["queue_id"], entry["event"], entry["group"]), ("Q2", "attempt", "3"), "fields")
+
+
+def one_event_explains_one_copy():
+    doubts = Doubts([ACCEPTED, IN_DOUBT + OTHER])
+    expect_equal(doubts.settled, {"m-1": [SETTLED]}, "settled")
+    expect_equal(doubts.groups, {"Q1": 7, "Q2": 3}, "groups")
+    epoch = SETTLED - 1.5
+    expect_equal(doubts.unexplained({("m-1", "c@d.test"): [1.0, 2.0]}, epoch), [], "a copy of what was in doubt")
+    expect_equal(doubts.unexplained({("m-1", "c@d.test"): [2.0, 3.0]}, epoch), [], "the first copy after the doubt")
+    expect_equal(len(doubts.unexplained({("m-1", "c@d.test"): [1.0, 2.0, 3.0]}, epoch)), 1, "a third after one doubt")
+
+
+def a_copy_before_the_doubt_is_not_explained():
+    doubts = Doubts([ACCEPTED, IN_DOUBT])
+    expect_equal(len(doubts.unexplained({("m-1", "c@d.test"): [1.0, 2.0]}, SETTLED - 2.5)), 1, "faults")
+
+
+def other_copies_are_not_explained():
+    doubts = Doubts([ACCEPTED, IN_DOUBT + OTHER])
+    expect_equal(doubts.unexplained({("m-2", "x@d.test"): [1.0, 2.0]}, SETTLED), [(("m-2", "x@d.test"), [1.0, 2.0])], "faults")
+    expect_equal(len(Doubts([]).unexplained({("m-1", "c@d.test"): [1.0, 2.0]}, 0.0)), 1, "without any log")
+
+
+def main():
+    counter = cases.Cases()
+    counter.run("reads fields", reads_fields)
+    counter.run("one event explains one copy", one_event_explains_one_copy)
+    counter.run("a copy before the doubt is not explained", a_copy_before_the_doubt_is_not_explained)
+    counter.run("other copies are not explained", other_copies_are_not_explained)
+    return counter.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

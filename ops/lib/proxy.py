@@ -1,0 +1,109 @@
+"""A cluster's network that can be cut: each node reaches each other one through a TCP proxy of its own.
+
+with Network() as network:
+    cluster = Cluster(3, options, via=network.via)
+    network.cut(3)
+    network.heal()
+
+A cut is a black hole, as a failed switch is: connections stay open and new ones are accepted, but nothing
+passes in either direction until the network heals; what was under way arrives then. The proxies run in a
+thread of their own; everything here may be called from any thread.
+"""
+
+import asyncio
+import threading
+
+READ_BYTES_MAX = 1 << 16
+STOP_SECONDS = 10.0
+
+
+class Network:
+    def __init__(self):
+        self._loop = asyncio.new_event_loop()
+        self._links = []  # (number, other, event that is set while the link passes).
+        self._tasks = set()
+        self._servers = []
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._call(self._close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(STOP_SECONDS)
+        self._loop.close()
+
+    def via(self, number, other, port):
+        """The port where node `number` reaches what node `other` has at `port`."""
+        return self._call(self._listen(number, other, port))
+
+    def cut(self, number):
+        """Node `number` and all others no longer reach each other."""
+        self._call(self._set(lambda here, there: number not in (here, there)))
+
+    def heal(self):
+        self._call(self._set(lambda _here, _there: True))
+
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(STOP_SECONDS)
+
+    async def _set(self, passes):
+        for number, other, passing in self._links:
+            if passes(number, other):
+                passing.set()
+            else:
+                passing.clear()
+
+    async def _listen(self, number, other, port):
+        passing = asyncio.Event()
+        passing.set()
+        self._links.append((number, other, passing))
+
+        async def accepted(reader, writer):
+            self._keep(asyncio.current_task())
+            await self._join(reader, writer, port, passing)
+
+        server = await asyncio.start_server(accepted, "127.0.0.1", 0)
+        self._servers.append(server)
+        return server.sockets[0].getsockname()[1]
+
+    def _keep(self, task):
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _join(self, reader, writer, port, passing):
+        await passing.wait()
+        try:
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            writer.close()
+            return
+        pumps = [self._pump(reader, far_writer, passing), self._pump(far_reader, writer, passing)]
+        try:
+            await asyncio.gather(*pumps)
+        finally:
+            writer.close()
+            far_writer.close()
+
+    @staticmethod
+    async def _pump(reader, writer, passing):
+        """One direction. The end of either one ends both: gRPC has no use for half a connection."""
+        try:
+            while octets := await reader.read(READ_BYTES_MAX):
+                await passing.wait()
+                writer.write(octets)
+                await writer.drain()
+            await passing.wait()
+        except OSError:
+            pass
+        writer.close()
+
+    async def _close(self):
+        for server in self._servers:
+            server.close()
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
