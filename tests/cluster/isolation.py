@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from three_nodes import Loads, World, mail_reply
+from three_nodes import Loads, World, mail_reply  # It also finds ops/lib for the next ones.
 
 import account
 import cases
