@@ -1,7 +1,7 @@
 """`ops/dev soak [MINUTES]`: the long forms, one after the other.
 
-30 rounds of kill -9 under load, the raft simulation for MINUTES (default 10) on fresh seeds, and fuzzing
-for a share of MINUTES. The last line is `N passed, N failed`. What it finds is repeated by the command
+30 rounds of kill -9 under load, fail-overs for MINUTES (default 10), the raft simulation for MINUTES on fresh
+seeds, and fuzzing for a share of MINUTES. The last line is `N passed, N failed`. What it finds is repeated by the command
 that the failing step prints (--seed, or the input that the fuzzer kept).
 """
 
@@ -43,6 +43,7 @@ def main():
     options = parser.parse_args()
     steps = (
         ("kill -9 under load", ["ops/dev", "crash", str(options.rounds)]),
+        ("fail-over", ["ops/dev", "soak", "failover", "--minutes", str(options.minutes)]),
         ("simulation", ["ops/dev", "sim", "--minutes", str(options.minutes), "--from", str(int(time.time()))]),
         ("fuzzing", ["ops/dev", "fuzz", str(max(10, options.minutes * 6))]),
     )

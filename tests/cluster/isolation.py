@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 
-from three_nodes import Loads, World, mail_reply
+from three_nodes import Loads, World, mail_reply  # It also finds ops/lib for the next ones.
 
 import account
 import cases
@@ -42,6 +42,12 @@ def get_under_way(world, number):
                              f"({world.sink.open_dots(host)})", poll=0.01)
 
 
+def groups_led(node):
+    """Queue groups that the node itself says it leads: asked of it alone, for others may not answer."""
+    status = node.status() or {}
+    return {int(group.get("group", 0)) for group in status.get("groups", []) if group.get("role") == "leader"} - {0}
+
+
 @dataclasses.dataclass
 class TakeOver:
     """The others lead what the node led."""
@@ -49,24 +55,27 @@ class TakeOver:
     host: str
     since: float  # When it no longer took part.
     at: float  # When the others were seen to lead.
-    listed: set  # Queue ids that the others list as in doubt.
+    listed: set  # Queue ids in its groups that the others list as in doubt, before anything was settled.
 
 
-def wait_for_take_over(world, number, since):
+def wait_for_take_over(world, number, since, groups):
+    """`groups`: what the node led."""
     others = [node for place, node in enumerate(world.cluster.nodes, 1) if place != number]
 
-    def taken():
-        counts = world.cluster.led(others[0])
-        return counts.get(number, 0) == 0 and counts.get(0, 0) == 0
+    def led():
+        return set().union(*(groups_led(node) for node in others))
 
-    cases.wait_until(taken, TAKE_OVER_SECONDS, lambda: f"others lead: {world.cluster.led(others[0])}")
+    cases.wait_until(lambda: groups <= led(), TAKE_OVER_SECONDS,
+                     lambda: f"others lead what node {number} led: {groups - led()} nobody")
     at = time.monotonic()
-    return TakeOver(cluster_module.host_name(number), since, at, set().union(*(in_doubt(node) for node in others)))
+    listed = set().union(*(in_doubt(node, groups) for node in others))
+    return TakeOver(cluster_module.host_name(number), since, at, listed)
 
 
-def in_doubt(node):
+def in_doubt(node, groups):
     pages = node.cli("queue", "list", "--state", "in-doubt", "--limit", "0", "--output", "json").stdout.splitlines()
-    return {entry["queue_id"] for page in pages for entry in json.loads(page).get("messages", [])}
+    return {entry["queue_id"] for page in pages for entry in json.loads(page).get("messages", [])
+            if int(entry.get("group", 0)) in groups}
 
 
 def hand_overs(world, number):
@@ -112,12 +121,13 @@ def the_leader_is_paused(world):
     loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS)
     try:
         get_under_way(world, number)
+        groups = groups_led(node)
         since = time.monotonic()
         node.process.send_signal(signal.SIGSTOP)
         try:
             # The answers wait in the sockets of the paused node: it may go on the moment it wakes up.
             world.sink.let_go(host)
-            took = wait_for_take_over(world, number, since)
+            took = wait_for_take_over(world, number, since, groups)
             cases.wait_until(lambda: delivered_by_others(world, took), 30, "a delivery while the node is paused")
         finally:
             node.process.send_signal(signal.SIGCONT)
@@ -136,6 +146,18 @@ def delivered_by_others(world, took):
     return any(copy.host != took.host and copy.at > took.at for copy in world.sink.account_parts()[0])
 
 
+def wait_until_refused(node):
+    """Until MAIL is refused for want of a majority; returns when."""
+    replies = []
+
+    def refused():
+        replies.append(asyncio.run(mail_reply(node.smtp_port)))
+        return replies[-1].startswith("451 4.3.2 ")
+
+    cases.wait_until(refused, 30, lambda: f"MAIL refused: {replies[-1]}", poll=0.1)
+    return time.monotonic()
+
+
 def a_node_is_cut_off(world, network):
     """No peer reaches it, clients and the receiving server do: it refuses mail, and the others deliver."""
     number, prefix = 3, "cut"
@@ -144,14 +166,12 @@ def a_node_is_cut_off(world, network):
     loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS)
     try:
         get_under_way(world, number)
+        groups = groups_led(node)
         since = time.monotonic()
         network.cut(number)
         world.sink.let_go(host)
-        replies = []
-        cases.wait_until(lambda: replies.append(asyncio.run(mail_reply(node.smtp_port))) or
-                         replies[-1].startswith("451 4.3.2 "), 30, lambda: f"MAIL refused: {replies[-1]}")
-        refused_after = time.monotonic() - since
-        took = wait_for_take_over(world, number, since)
+        refused_after = wait_until_refused(node) - since
+        took = wait_for_take_over(world, number, since, groups)
         loads.stop()
         more = Loads(prefix + "more", others, messages_max=20)
         more.wait_for(20)
