@@ -171,7 +171,7 @@ TEST(Record, NonsenseIsRefusedWithTheFieldThatIsWrong) {
     EXPECT_FALSE(ParseRecord(line).ok()) << line;
   }
   EXPECT_THAT(ParseRecord("copy\ta\tb\tx\t1\taccepted\td").status().ToString(),
-              HasSubstr("field 3 of a copy line"));
+              HasSubstr("field 4 of a copy line"));
 }
 
 constexpr char kNotice[] =
@@ -285,7 +285,7 @@ TEST_F(AccountFiles, ATornLastLineIsLeftOutAndOtherNonsenseRefused) {
   EXPECT_THAT(err_.str(), HasSubstr("torn"));
   options.sink_files = {Write("nonsense", {Arrived("a")}, "copy\tx\n")};
   EXPECT_EQ(Run(options), kFailed);
-  EXPECT_THAT(err_.str(), HasSubstr("nonsense:3: field 2 of a copy line is wrong"));
+  EXPECT_THAT(err_.str(), HasSubstr("nonsense:3: field 3 of a copy line is wrong"));
   options.sink_files = {"/nowhere/at-all"};
   EXPECT_EQ(Run(options), kFailed);
   EXPECT_THAT(err_.str(), HasSubstr("/nowhere/at-all"));

@@ -36,7 +36,8 @@ absl::Duration LatencyHistogram::Percentile(double percent) const {
   uint64_t seen = 0;
   for (size_t bucket = 0; bucket < buckets_.size(); ++bucket) {
     seen += buckets_[bucket];
-    if (seen >= wanted) {
+    // The last bucket has no top.
+    if (seen >= wanted && bucket + 1 < buckets_.size()) {
       return std::min(max_, absl::Microseconds(static_cast<int64_t>(TopOf(bucket))));
     }
   }

@@ -244,11 +244,11 @@ asio::awaitable<bool> Load::Connect(Lane& lane) {
   absl::Duration pause = kConnectPause;
   for (size_t failures = 0;;) {
     const smtp::Endpoint& target = targets_[lane.target];
-    smtp::NextHop hop;
-    hop.host = target.address.ToLiteral();
-    hop.endpoint = target;
+    std::vector<smtp::NextHop> hops(1);
+    hops[0].host = target.address.ToLiteral();
+    hops[0].endpoint = target;
     smtp::Connection::Opened opened =
-        co_await smtp::Connection::Open(executor_, {std::move(hop)}, ConnectOptions());
+        co_await smtp::Connection::Open(executor_, std::move(hops), ConnectOptions());
     if (opened.connection != nullptr) {
       ++counts_.connections;
       lane.connection = std::move(opened.connection);

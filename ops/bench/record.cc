@@ -80,7 +80,7 @@ class Fields {
   }
 
   absl::StatusOr<Record> End(Record record) {
-    if (!wrong_ && next_ != fields_.size()) wrong_ = fields_.size();
+    if (!wrong_ && next_ < fields_.size()) wrong_ = next_ + 1;
     if (wrong_) {
       return MakeStatus(absl::StatusCode::kInvalidArgument, "field {} of a {} line is wrong",
                         *wrong_, smtp::Printable(fields_[0], 20));
@@ -90,7 +90,8 @@ class Fields {
 
  private:
   std::string_view Take() {
-    if (next_ < fields_.size()) return fields_[next_++];
+    ++next_;
+    if (next_ <= fields_.size()) return fields_[next_ - 1];
     Fail();
     return {};
   }
@@ -99,7 +100,7 @@ class Fields {
   }
 
   const std::vector<std::string_view> fields_;
-  size_t next_ = 1;
+  size_t next_ = 1;  // Fields taken, the kind included: the last one's number for `cut`.
   std::optional<size_t> wrong_;
 };
 
