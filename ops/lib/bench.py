@@ -3,9 +3,10 @@
   raft          committed entries a second of our Raft host beside Debian's etcd on the same disk, in alternating
                 runs, for 1, 4, 16 KiB and 1 MiB; one replica
   queue         what a long queue costs: memory while it grows, and the restart (--queued N)
-  relay         holdfastd against a private Postfix on this machine, in alternating runs: accept rate
-                (smtp-source until its last message is acknowledged) and end-to-end rate (until the queue
-                is empty and smtp-sink has everything). Both sync every message to disk before the 250.
+  relay         holdfastd against a private Postfix on this machine, in alternating runs: accept rate (until
+                holdfast-bench has its last 250) and end-to-end rate (until the queue is empty, and the account
+                of what arrived is clean). All sync every message to disk before the 250. --nodes 3: a cluster of
+                three nodes too.
 
 A figure for Holdfast alone says nothing; quote the ratio, the machine, the size and the replica count.
 """
@@ -15,7 +16,6 @@ import os
 import pathlib
 import platform
 import re
-import shutil
 import statistics
 import subprocess
 import sys
@@ -24,44 +24,22 @@ import time
 import bench_queue
 import bench_raft
 import cases
+import cluster
 import harness
+import holdfast_bench
 import postfix
 
 ROOT = harness.ROOT
 BAZEL = os.environ.get("HOLDFAST_BAZEL", "bazel")
 
 
-class SmtpSink:
-    """Postfix's smtp-sink: takes everything and drops it."""
-
-    def __init__(self):
-        self.port = harness.free_port()
-        # As another user when we are root: smtp-sink refuses to stay root.
-        user = ["-u", "nobody"] if os.getuid() == 0 else []
-        self._process = subprocess.Popen(["/usr/sbin/smtp-sink", *user, f"127.0.0.1:{self.port}", "1000"],
-                                         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        cases.wait_until(self._listens, 10, "smtp-sink listens")
-
-    def _listens(self):
-        import socket
-        try:
-            with socket.create_connection(("127.0.0.1", self.port), timeout=2):
-                return True
-        except OSError:
-            return False
-
-    def close(self):
-        self._process.terminate()
-        self._process.wait()
-
-
 class HoldfastUnderTest:
-    name = "holdfastd"
+    title = "one node"
 
     def __init__(self, sink_port):
         self._node = harness.Node(harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink_port}"}))
         self._node.start()
-        self.port = self._node.smtp_port
+        self.ports = [self._node.smtp_port]
 
     def drained(self):
         return self._node.queue_empty()
@@ -71,12 +49,36 @@ class HoldfastUnderTest:
         self._node.__exit__(None)
 
 
+class ClusterUnderTest:
+    """Mail is offered to all nodes alike; each message is on two of three disks (here: one disk) before its 250."""
+
+    title = "three nodes"
+
+    def __init__(self, sink_port):
+        self._cluster = cluster.Cluster(3, harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink_port}"}))
+        try:
+            self._cluster.start()
+            self._cluster.wait_spread()
+        except cases.CaseFailed:
+            self._cluster.__exit__(None, None, None)
+            raise
+        self.ports = [node.smtp_port for node in self._cluster.nodes]
+
+    def drained(self):
+        return self._cluster.queue_empty()
+
+    def close(self):
+        for node in self._cluster.nodes:
+            node.process.terminate()
+        self._cluster.__exit__(None, None, None)
+
+
 class PostfixUnderTest:
-    name = "postfix"
+    title = "Postfix"
 
     def __init__(self, sink_port):
         self._postfix = postfix.Postfix(sink_port).__enter__()
-        self.port = self._postfix.port
+        self.ports = [self._postfix.port]
 
     def drained(self):
         return self._postfix.queue_empty()
@@ -86,21 +88,23 @@ class PostfixUnderTest:
 
 
 def one_run(candidate, options):
-    """(accepted per second, delivered per second) of one fresh relay."""
-    sink = SmtpSink()
-    relay = candidate(sink.port)
-    try:
-        begin = time.monotonic()
-        subprocess.run(["/usr/sbin/smtp-source", "-s", str(options.sessions), "-m", str(options.messages),
-                        "-l", str(options.bytes), "-d", "-f", "sender@back.test", "-t", "user@one.test",
-                        f"127.0.0.1:{relay.port}"], check=True, timeout=600)
-        accepted = time.monotonic()
-        cases.wait_until(relay.drained, 600, f"{relay.name}: queue empty", poll=0.02)
-        done = time.monotonic()
-        return options.messages / (accepted - begin), options.messages / (done - begin)
-    finally:
-        relay.close()
-        sink.close()
+    """(accepted per second, delivered per second) of one fresh relay, from which every message must have arrived."""
+    with holdfast_bench.Sink() as sink:
+        relay_under_test = candidate(sink.port)
+        try:
+            record = sink.directory / "load.txt"
+            begin = time.monotonic()
+            report = holdfast_bench.load(relay_under_test.ports, record, "--messages", str(options.messages), "--size",
+                                         str(options.bytes), "--connections", str(options.sessions))
+            cases.wait_until(relay_under_test.drained, 600, f"{candidate.title}: queue empty", poll=0.02)
+            done = time.monotonic()
+            # A figure for mail that is not there says nothing.
+            result = holdfast_bench.account([record], [sink.record], clean=True)
+            cases.expect_equal((report["messages_accepted"], result["delivered"]),
+                               (options.messages, options.messages), f"{candidate.title}: accepted, delivered")
+            return report["messages_per_second"], options.messages / (done - begin)
+        finally:
+            relay_under_test.close()
 
 
 def sync_rate():
@@ -127,26 +131,33 @@ def machine():
 
 def relay(options):
     reason = postfix.available()
-    if reason or not shutil.which("smtp-source", path="/usr/sbin"):
-        print(f"bench: {reason or 'smtp-source is not installed: run ops/dev setup test'}")
+    if reason:
+        print(f"bench: {reason}")
         return 1
+    candidates = [HoldfastUnderTest, *([ClusterUnderTest] if options.nodes == 3 else []), PostfixUnderTest]
+    replicas = "1 replica" if options.nodes == 1 else "1 replica, and 3 on this one machine and disk"
     print(f"machine: {machine()}")
-    print(f"load: smtp-source, {options.sessions} sessions, {options.messages} messages of {options.bytes} bytes to "
-          "one destination; next hop smtp-sink; both relays fsync before the 250; 1 replica", flush=True)
-    results = {"holdfastd": [], "postfix": []}
+    print(f"load: holdfast-bench for all alike, {options.sessions} connections, {options.messages} messages of "
+          f"{options.bytes} bytes to one destination; next hop holdfast-bench sink; all relays fsync before the 250; "
+          f"{replicas}", flush=True)
+    results = {candidate.title: [] for candidate in candidates}
     for number in range(options.runs):
-        for candidate in (HoldfastUnderTest, PostfixUnderTest):
+        for candidate in candidates:
             rates = one_run(candidate, options)
-            results[candidate.name].append(rates)
-            print(f"run {number + 1}  {candidate.name:10}  accept {rates[0]:7.0f}/s   end to end {rates[1]:7.0f}/s",
+            results[candidate.title].append(rates)
+            print(f"run {number + 1}  {candidate.title:12}  accept {rates[0]:7.0f}/s   end to end {rates[1]:7.0f}/s",
                   flush=True)
-    medians = {name: [statistics.median(column) for column in zip(*rates)] for name, rates in results.items()}
-    print("\nmedian of", options.runs, "      accept/s  end to end/s")
-    for name, (accept, whole) in medians.items():
-        print(f"{name:16}  {accept:9.0f}  {whole:12.0f}")
-    ratios = [ours / theirs for ours, theirs in zip(medians["holdfastd"], medians["postfix"])]
-    print(f"{'ratio':16}  {ratios[0]:9.2f}  {ratios[1]:12.2f}")
+    print_medians(results, options.runs)
     return 0
+
+
+def print_medians(results, runs):
+    """Medians of each candidate, and their ratios to Postfix."""
+    medians = {title: [statistics.median(column) for column in zip(*rates)] for title, rates in results.items()}
+    print(f"\n{f'median of {runs}':20}  {'accept/s':>10}  {'end to end/s':>12}  {'ratios to Postfix':>18}")
+    for title, rates in medians.items():
+        ratios = [ours / theirs for ours, theirs in zip(rates, medians[PostfixUnderTest.title])]
+        print(f"{title:20}  {rates[0]:10.0f}  {rates[1]:12.0f}  {ratios[0]:9.2f}  {ratios[1]:7.2f}")
 
 
 def main():
@@ -157,13 +168,14 @@ def main():
     parser.add_argument("--bytes", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--nodes", type=int, default=1, choices=(1, 3), help="3: a cluster too in the relay benchmark")
     parser.add_argument("--queued", type=int, default=100_000, help="messages in the queue benchmark")
     parser.add_argument("--seconds", type=int, default=5, help="each run of the raft benchmark")
     options = parser.parse_args()
     code = 0
     if not os.environ.get("HOLDFAST_BIN"):
         subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast",
-                        "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"], cwd=ROOT, check=True)
+                        "//ops/bench:holdfast-bench", "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"], cwd=ROOT, check=True)
     try:
         if options.name in ("all", "raft"):
             code = bench_raft.run(options, machine()) or code
