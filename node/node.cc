@@ -395,9 +395,10 @@ absl::Status Node::Impl::StartGroups() {
                          {.units_max = 2 * settings_.attempts.connections_max,
                           .quarantine_after = settings_.attempts.quarantine_after_crashes}));
 
-  control_ = std::make_unique<ControlMachine>(
-      store_->Reader(kControlGroup), policy_, admission_,
-      [this](std::vector<NodeRow> nodes) { cluster_->SetNodes(std::move(nodes)); });
+  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
+                                              [this](std::vector<NodeRow> nodes, uint64_t version) {
+                                                cluster_->SetNodes(std::move(nodes), version);
+                                              });
   MakeDuties();
   intents_.Set(&duties_);
   cluster_ = std::make_unique<ClusterDuties>(

@@ -42,6 +42,7 @@ void ClusterDuties::Tick() {
   const absl::Duration now = parts_.clock.SinceBoot();
   if (parts_.room.alone() || now < next_balance_) return;
   next_balance_ = now + kBalanceInterval;
+  FollowNodes(groups);
   if (draining()) {
     // Again: the first try may have failed, and others may hand a group to this node before they
     // hear that it leaves.
@@ -55,23 +56,42 @@ void ClusterDuties::Tick() {
   }
 }
 
-void ClusterDuties::SetNodes(std::vector<NodeRow> nodes) {
-  std::vector<PeerChange> changes;
+void ClusterDuties::SetNodes(std::vector<NodeRow> nodes, uint64_t version) {
   for (const NodeRow& row : nodes) {
-    changes.push_back({row.node, row.removed, row.address});
-    if (row.node == options_.self && row.removed) {
-      parts_.health.SetRemoved();
-      Log(LogLevel::kWarn, "removed_from_cluster", {{"advice", "stop this node"}});
-    }
+    if (row.node != options_.self || !row.removed) continue;
+    parts_.health.SetRemoved();
+    Log(LogLevel::kWarn, "removed_from_cluster", {{"advice", "stop this node"}});
   }
-  parts_.room.SetNodes(changes);
   MutexLock lock(mutex_);
   nodes_ = std::move(nodes);
+  nodes_version_ = version;
 }
 
-std::vector<NodeRow> ClusterDuties::nodes() const {
+std::vector<NodeRow> ClusterDuties::nodes(uint64_t* version) const {
   MutexLock lock(mutex_);
+  if (version != nullptr) *version = nodes_version_;
   return nodes_;
+}
+
+void ClusterDuties::FollowNodes(const std::vector<raft::GroupStatus>& groups) {
+  // A node that has just joined knows no list yet, only what it was told.
+  const std::optional<raft::GroupStatus> control = parts_.host.Status(kControlGroup);
+  if (!control || control->applied == raft::LogIndex{}) return;
+  const auto is_member = [&groups](NodeId node) {
+    return std::any_of(groups.begin(), groups.end(), [node](const raft::GroupStatus& group) {
+      for (const auto* list : {&group.voters, &group.learners, &group.voters_outgoing}) {
+        if (std::find(list->begin(), list->end(), node) != list->end()) return true;
+      }
+      return false;
+    });
+  };
+  std::vector<PeerChange> changes;
+  for (const NodeRow& row : nodes()) {
+    const bool out = row.removed && !is_member(row.node);
+    // A first node has no address but the node file's.
+    if (out || !row.address.empty()) changes.push_back({row.node, out, row.address});
+  }
+  parts_.room.SetNodes(changes);
 }
 
 bool ClusterDuties::LeftQueueGroups(NodeId node,

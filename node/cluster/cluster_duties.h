@@ -76,14 +76,17 @@ class ClusterDuties {
   // A group that this node leads; GroupDuties::HandOver().
   void HandOver(GroupId group, NodeId target, std::string_view reason);
   // What the control group has decided about nodes; on the apply context, or before Tick().
-  void SetNodes(std::vector<NodeRow> nodes);
-  std::vector<NodeRow> nodes() const;
+  void SetNodes(std::vector<NodeRow> nodes, uint64_t version);
+  std::vector<NodeRow> nodes(uint64_t* version = nullptr) const;
 
   bool LeadsAnything() const;
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
  private:
   void SeedPolicy();
+  // Connects to those who joined, and cuts off those who were removed, once no group has them:
+  // until then they vote and may lead.
+  void FollowNodes(const std::vector<raft::GroupStatus>& groups);
   // Brings the members of groups led here one step nearer to what the control group wants.
   void ChangeMembers(const std::vector<raft::GroupStatus>& groups);
   void RecordReplaced(const raft::GroupStatus& control, const std::vector<NodeRow>& wanted);
@@ -105,6 +108,7 @@ class ClusterDuties {
   absl::Duration next_balance_;
   mutable Mutex mutex_;
   std::vector<NodeRow> nodes_ ABSL_GUARDED_BY(mutex_);
+  uint64_t nodes_version_ ABSL_GUARDED_BY(mutex_) = 0;
   // Groups whose change has no answer yet.
   std::set<GroupId> changing_ ABSL_GUARDED_BY(mutex_);
 };

@@ -83,6 +83,8 @@ class ClusterVerbs {
   // Has the control group decide; kDeadlineExceeded: not known in time.
   absl::Status Decide(command::Command command, absl::Time deadline);
   bool IsAlive(NodeId node) const;
+  // Whether every group can spare it, by the list of that version.
+  absl::Status MayRemoveNow(NodeId node, uint64_t* version) const;
   // Counts how far the groups are, until `done` says that it is enough.
   absl::Status AwaitMembers(NodeId node, NodeId replaced, bool leaving, absl::Time deadline,
                             admin::ClusterMembersResponse* response) const;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookInterval(50);
 constexpr absl::Duration kAnswerTime = absl::Milliseconds(500);
+constexpr absl::Duration kHearingTime = absl::Seconds(5);
 constexpr size_t kNodesMax = 7;
 constexpr size_t kAddressBytesMax = 262;
 
@@ -96,6 +97,7 @@ absl::Status ClusterVerbs::Join(const admin::ClusterJoinRequest& request, const 
                       "`{}` is no address of a transport; write it as node4.example.com:7026",
                       request.address());
   }
+  HOLDFAST_RETURN_IF_ERROR(parts_.room.CheckAddress(request.address()));
   const std::vector<NodeId> members = parts_.room.nodes();
   if (std::find(members.begin(), members.end(), node) != members.end()) {
     return MakeStatus(absl::StatusCode::kAlreadyExists, "node {} is a member already",
@@ -122,27 +124,77 @@ absl::Status ClusterVerbs::Join(const admin::ClusterJoinRequest& request, const 
   return AwaitMembers(node, replaces, /*leaving=*/false, deadline, response);
 }
 
+absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
+  const std::vector<NodeRow> rows = parts_.cluster.nodes(version);
+  admin::ClusterStatusResponse status;
+  HOLDFAST_RETURN_IF_ERROR(Status(&status));
+  const auto row_of = [&rows](NodeId wanted) {
+    return std::find_if(rows.begin(), rows.end(),
+                        [wanted](const NodeRow& row) { return row.node == wanted; });
+  };
+  const auto own = row_of(node);
+  const NodeId replaces = own == rows.end() ? NodeId{} : own->replaces;
+  bool votes = false;
+  bool replaced_left = false;
+  for (const admin::ClusterGroup& group : status.groups()) {
+    if (group.members().empty()) {
+      return MakeStatus(absl::StatusCode::kUnavailable,
+                        "group {} has no leader that this node hears: nobody can leave it now",
+                        group.group());
+    }
+    std::vector<NodeId> voters;
+    for (const admin::ClusterMember& member : group.members()) {
+      const NodeId one{member.node_id()};
+      const auto row = row_of(one);
+      if (row != rows.end() && row->removed && one != node) {
+        return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                          "node {} is still leaving group {}: one after the other", one.value(),
+                          group.group());
+      }
+      replaced_left |= one == replaces;
+      if (!member.learner()) voters.push_back(one);
+    }
+    if (std::find(voters.begin(), voters.end(), node) == voters.end()) continue;
+    votes = true;
+    HOLDFAST_RETURN_IF_ERROR(
+        MayRemove(node, voters, [this](NodeId other) { return IsAlive(other); }));
+  }
+  if (votes && replaced_left) {
+    return MakeStatus(
+        absl::StatusCode::kFailedPrecondition,
+        "node {} has taken the place of node {} in some groups and not in others: let "
+        "that finish first",
+        node.value(), replaces.value());
+  }
+  const bool known = votes || own != rows.end();
+  if (known) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kNotFound, "node {} is no member of the cluster",
+                    node.value());
+}
+
 absl::Status ClusterVerbs::Remove(const admin::ClusterRemoveRequest& request,
                                   const std::string& actor, absl::Time deadline,
                                   admin::ClusterMembersResponse* response) {
   const NodeId node{request.node_id()};
-  const std::optional<raft::GroupStatus> control = parts_.host.Status(kControlGroup);
-  if (!control || parts_.room.alone()) {
+  if (parts_.room.alone()) {
     return absl::FailedPreconditionError("this node is alone: there is nobody to remove");
   }
-  const std::vector<NodeId> members = parts_.room.nodes();
-  const bool joining =
-      std::find(control->voters.begin(), control->voters.end(), node) == control->voters.end() &&
-      std::find(members.begin(), members.end(), node) != members.end();
-  if (!joining) {
-    HOLDFAST_RETURN_IF_ERROR(
-        MayRemove(node, control->voters, [this](NodeId other) { return IsAlive(other); }));
+  uint64_t version = 0;
+  absl::Status may = MayRemoveNow(node, &version);
+  // Leaders tell who their members are once a second.
+  const absl::Time until = std::min(deadline - kAnswerTime, parts_.clock.Now() + kHearingTime);
+  while (absl::IsUnavailable(may) && parts_.clock.Now() < until && !stopping_.load()) {
+    std::this_thread::sleep_for(kLookInterval);
+    may = MayRemoveNow(node, &version);
   }
+  if (absl::IsUnavailable(may)) return absl::FailedPreconditionError(std::string(Message(may)));
+  HOLDFAST_RETURN_IF_ERROR(may);
   command::Command command;
   command::RemoveNode& remove = *command.mutable_remove_node();
   remove.set_node_id(node.value());
   remove.set_actor(actor);
   remove.set_reason(request.reason());
+  remove.set_expected_list_version(1 + version);
   remove.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
   HOLDFAST_RETURN_IF_ERROR(Decide(std::move(command), deadline - kAnswerTime));
   return AwaitMembers(node, NodeId{}, /*leaving=*/true, deadline, response);

@@ -10,6 +10,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr std::string_view kNodePrefix = "node/";
+constexpr std::string_view kVersionKey = "nodes/version";
 
 NodeRow ReadNodeRow(std::string_view value) {
   RowReader in(value);
@@ -26,7 +27,13 @@ std::string KeyOf(uint64_t node) { return NumberedKey(kNodePrefix, node); }
 
 }  // namespace
 
+uint64_t ControlNodes::Version() const {
+  const std::optional<std::string> row = tables_.Get(kVersionKey);
+  return row ? RowReader(*row).Number() : 0;
+}
+
 void ControlNodes::Put(const NodeRow& row) {
+  tables_.Put(kVersionKey, RowWriter().Number(Version() + 1).row());
   tables_.Put(KeyOf(row.node.value()), RowWriter()
                                            .Number(row.node.value())
                                            .Number(row.removed ? 1 : 0)
@@ -54,6 +61,8 @@ ControlVerdict ControlNodes::Admit(const command::AdmitNode& admit) {
 }
 
 ControlVerdict ControlNodes::Remove(const command::RemoveNode& remove) {
+  const uint64_t expected = remove.expected_list_version();
+  if (expected != 0 && expected != Version() + 1) return ControlVerdict::kListChanged;
   const std::optional<std::string> value = tables_.Get(KeyOf(remove.node_id()));
   NodeRow row = value ? ReadNodeRow(*value) : NodeRow{NodeId(remove.node_id()), false, "", {}, ""};
   row.removed = true;

@@ -30,6 +30,7 @@ enum class ControlVerdict {
   kTooLarge,     // SetPolicy: text over the bound.
   kKnownNode,    // AddNode: the id was used before.
   kUnknownNode,  // AdmitNode: nobody added it, or it was removed.
+  kListChanged,  // RemoveNode: decided by an older list.
   kOtherToken,   // AdmitNode: it was admitted with another directory.
 };
 
@@ -55,6 +56,8 @@ class ControlNodes {
 
   // By id.
   std::vector<NodeRow> All() const;
+  // Raised by every change of the list.
+  uint64_t Version() const;
 
  private:
   void Put(const NodeRow& row);

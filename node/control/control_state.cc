@@ -119,6 +119,8 @@ ControlResult ControlState::ApplyNodes(const command::Command& command, int64_t 
   return result;
 }
 
+uint64_t ControlState::NodesVersion() const { return ControlNodes(tables_).Version(); }
+
 std::vector<NodeRow> ControlState::Nodes() const { return ControlNodes(tables_).All(); }
 
 ControlResult ControlState::ApplySetPolicy(const command::SetPolicy& set, int64_t index) {

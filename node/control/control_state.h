@@ -78,6 +78,7 @@ class ControlState {
   std::vector<PolicyVersionRow> PolicyHistory(uint32_t versions_max) const;
   // Nodes that were added or removed since the cluster was formed, by id.
   std::vector<NodeRow> Nodes() const;
+  uint64_t NodesVersion() const;
   // Oldest first, from `number_from` on.
   std::vector<AuditRow> AuditTrail(uint64_t number_from, uint32_t lines_max) const;
 

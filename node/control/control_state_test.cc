@@ -220,6 +220,20 @@ TEST(ControlNodesTest, AnIdIsNeverUsedAgain) {
   EXPECT_EQ(state.Apply(AddNode(1), 6).verdict, ControlVerdict::kKnownNode);
 }
 
+// Two removals that were both decided while three could spare one.
+TEST(ControlNodesTest, ARemovalThatWasDecidedByAnOlderListIsRefused) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  command::Command first = RemoveNode(1);
+  first.mutable_remove_node()->set_expected_list_version(1 + state.NodesVersion());
+  command::Command second = RemoveNode(2);
+  second.mutable_remove_node()->set_expected_list_version(1 + state.NodesVersion());
+  EXPECT_EQ(state.Apply(first, 1).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(second, 2).verdict, ControlVerdict::kListChanged);
+  second.mutable_remove_node()->set_expected_list_version(1 + state.NodesVersion());
+  EXPECT_EQ(state.Apply(second, 3).verdict, ControlVerdict::kApplied);
+}
+
 TEST(ControlNodesTest, WhoChangedTheMembersIsRecorded) {
   MemoryControlTables tables;
   ControlState state(tables);

@@ -56,8 +56,7 @@ class BatchTables final : public ControlTables {
 }  // namespace
 
 ControlMachine::ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                               Admission& admission,
-                               std::function<void(std::vector<NodeRow>)> on_nodes)
+                               Admission& admission, NodesCallback on_nodes)
     : reader_(std::move(reader)),
       holder_(holder),
       admission_(admission),
@@ -71,7 +70,8 @@ absl::Status ControlMachine::Load() {
 
 void ControlMachine::PublishNodes() {
   BatchTables tables(*reader_, nullptr);
-  on_nodes_(ControlState(tables).Nodes());
+  const ControlState state(tables);
+  on_nodes_(state.Nodes(), state.NodesVersion());
 }
 
 absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {
@@ -101,6 +101,9 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
           "this node id was used before, and ids are not used twice: choose another one");
     case ControlVerdict::kUnknownNode:
       return absl::NotFoundError("no such node was added to the cluster, or it was removed");
+    case ControlVerdict::kListChanged:
+      return absl::AbortedError(
+          "the members changed meanwhile: look at `holdfast cluster status` and decide again");
     case ControlVerdict::kOtherToken:
       return absl::FailedPreconditionError(
           "this node has begun before, with another data directory: if that is lost, remove the "

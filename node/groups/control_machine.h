@@ -21,12 +21,15 @@
 
 namespace holdfast::node {
 
+// The list of nodes that came and went, and its version.
+using NodesCallback = std::function<void(std::vector<NodeRow> nodes, uint64_t version)>;
+
 class ControlMachine final : public raft::StateMachine {
  public:
   // `on_nodes` gets the list of nodes that came and went: from Load(), and on the apply context
   // when it changes.
   ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                 Admission& admission, std::function<void(std::vector<NodeRow>)> on_nodes);
+                 Admission& admission, NodesCallback on_nodes);
 
   // Publishes the stored policy, or the default one, and the nodes. Before the host starts.
   absl::Status Load();
@@ -55,7 +58,7 @@ class ControlMachine final : public raft::StateMachine {
   const std::unique_ptr<raft::StateReader> reader_;
   PolicyHolder& holder_;
   Admission& admission_;
-  const std::function<void(std::vector<NodeRow>)> on_nodes_;
+  const NodesCallback on_nodes_;
   std::atomic<bool> leads_{false};
   bool policy_changed_ = false;
   bool nodes_changed_ = false;

@@ -158,6 +158,16 @@ void PeerRoom::SetNodes(const std::vector<PeerChange>& changes) {
   }
 }
 
+absl::Status PeerRoom::CheckAddress(const std::string& address) const {
+  if (!settings_.cluster || settings_.cluster->tls) return absl::OkStatus();
+  const size_t colon = address.rfind(':');
+  const auto parsed = SocketAddress::Parse(address.substr(0, colon), 1);
+  if (colon != std::string::npos && parsed && parsed->IsLoopback()) return absl::OkStatus();
+  return MakeStatus(absl::StatusCode::kInvalidArgument,
+                    "without TLS a peer needs a loopback address, as 127.0.0.1:7026; not `{}`",
+                    address);
+}
+
 absl::Status PeerRoom::LoadRecord(bool formed) {
   HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadSmall(RecordFile()));
   FormingRecord record;

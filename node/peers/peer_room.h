@@ -78,6 +78,9 @@ class PeerRoom {
   // Nodes that came and went since the node files were written. Replaces what was said before.
   void SetNodes(const std::vector<PeerChange>& changes);
 
+  // Whether peers of this cluster may have that address.
+  absl::Status CheckAddress(const std::string& address) const;
+
   PeerGate& gate() { return gate_; }
   raft::Transport& transport();
   const BeatTable& beats() const { return beats_; }

@@ -160,7 +160,15 @@ void ProposeRouter::Tick() {
   unknown.status =
       absl::DeadlineExceededError("no answer from the leader in time; the outcome is unknown");
   for (const std::shared_ptr<Offer>& offer : late) Finish(*offer, unknown);
-  for (std::shared_ptr<Offer>& offer : all) Try(shared_, std::move(offer));
+  raft::ProposeResult nobody;
+  nobody.status = absl::UnavailableError("the queue group has no leader");
+  for (std::shared_ptr<Offer>& offer : all) {
+    if (offer->until <= now) {
+      Finish(*offer, nobody);
+    } else {
+      Try(shared_, std::move(offer));
+    }
+  }
 }
 
 void ProposeRouter::Stop() {

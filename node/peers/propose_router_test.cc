@@ -174,6 +174,16 @@ TEST_F(ProposeRouterTest, AnElectedNodeThatIsNotReadyWaits) {
   EXPECT_EQ(here_.size(), 1u);
 }
 
+TEST_F(ProposeRouterTest, WhatWaitedForItsWholeTimeIsNotOfferedAnyMore) {
+  Propose();
+  clock_.Advance(absl::Seconds(5));
+  leader_ = {NodeId{1}, true};
+  router_.Tick();
+  EXPECT_TRUE(here_.empty());
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_EQ(answers_[0].status.code(), absl::StatusCode::kUnavailable);
+}
+
 TEST_F(ProposeRouterTest, ARefusalByTheStateMachineIsAnAnswer) {
   leader_ = {NodeId{1}, true};
   Propose();

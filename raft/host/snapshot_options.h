@@ -36,8 +36,9 @@ struct SnapshotOptions {
   // How often a node that waits, or is busy with what it has pulled, says so.
   absl::Duration waiting_interval = absl::Seconds(1);
 
-  // Bodies looked at in one slice of a collection of garbage.
-  uint64_t garbage_steps = 1000;
+  // Bodies looked at in one slice of a collection of garbage; each is read, and syncs wait
+  // meanwhile.
+  uint64_t garbage_steps = 64;
 };
 
 }  // namespace holdfast::raft

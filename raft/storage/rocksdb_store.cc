@@ -87,6 +87,7 @@ class RocksDbStore final : public Store {
     // Readers follow it.
     std::shared_ptr<std::atomic<uint64_t>> generation;
     LogIndex garbage_to{};
+    bool installing = false;     // Its install is being written: mark and rows are not one moment.
     std::string garbage_cursor;  // Disk key of the next body to look at; empty: the first.
   };
   static Replica MakeReplica(GroupRecord record, const ReplicaRows& rows);
@@ -248,7 +249,11 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
   for (const LogWrite& write : writes) {
     // Its rows are there: readers may see them.
-    if (write.install) GenerationOf(write.group)->store(write.install->generation);
+    if (!write.install) continue;
+    MutexLock lock(mutex_);
+    Replica& replica = replicas_.at(write.group);
+    replica.generation->store(write.install->generation);
+    replica.installing = false;
   }
   ++writes_;
   if (!must_sync) return absl::OkStatus();
@@ -304,6 +309,7 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
     kept.applied = record->applied;
     kept.applied_term = record->applied_term;
     kept.conf_state = record->conf_state;
+    replica.installing = true;
     replica.garbage_to = write.install->index;
     replica.garbage_cursor.clear();
   }
@@ -523,10 +529,18 @@ absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const 
 }
 
 absl::StatusOr<std::unique_ptr<StateView>> RocksDbStore::OpenStateView(GroupId group) const {
-  HOLDFAST_ASSIGN_OR_RETURN(GroupRecord record, RecordOf(group));
-  return NewRocksDbView(
-      engine_, StatePrefix(group, GenerationOf(group)->load()),
-      StateView::Mark{record.applied, record.applied_term, std::move(record.conf_state)});
+  MutexLock lock(mutex_);
+  auto it = replicas_.find(group);
+  if (it == replicas_.end()) {
+    return MakeStatus(absl::StatusCode::kNotFound, "no replica of group {}", group.value());
+  }
+  if (it->second.installing) {
+    return MakeStatus(absl::StatusCode::kUnavailable, "group {} is being replaced by a snapshot",
+                      group.value());
+  }
+  const GroupRecord& record = it->second.record;
+  return NewRocksDbView(engine_, StatePrefix(group, it->second.generation->load()),
+                        StateView::Mark{record.applied, record.applied_term, record.conf_state});
 }
 
 absl::StatusOr<std::unique_ptr<StateInstall>> RocksDbStore::BeginInstall(GroupId group) {

@@ -204,6 +204,7 @@ class Store {
   virtual absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) = 0;
 
   // The group's rows as they are now. On the apply context, so that rows and mark are one moment.
+  // kUnavailable: an install is being written.
   virtual absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const = 0;
 
   // Removes the rows that an abandoned install left. At most one install of a group lives at a
