@@ -105,13 +105,56 @@ class RocksDbInstall final : public StateInstall {
   const std::string prefix_;
 };
 
-// One tombstone for a whole generation: it is rare, and its rows are many.
-absl::Status DropGenerations(Engine& engine, GroupId group, uint64_t from, uint64_t before,
+// Bytes of bodies that one round of garbage collection reads, or a single larger body: other groups
+// wait for their syncs meanwhile.
+constexpr uint64_t kRoundBytesMax = uint64_t{16} << 20;
+
+// Removes the rows of generations with from <= generation < before. One tombstone for all of them,
+// because they are many, and none where there are no rows, because readers pay for it.
+absl::Status DropGenerations(const Engine& engine, GroupId group, uint64_t from, uint64_t before,
                              rocksdb::WriteBatch& batch) {
-  rocksdb::Status gone = batch.DeleteRange(engine.state, ToSlice(StatePrefix(group, from)),
-                                           ToSlice(StatePrefix(group, before)));
+  if (from >= before) return absl::OkStatus();
+  const std::string begin = StatePrefix(group, from);
+  const std::string end = StatePrefix(group, before);
+  const rocksdb::Slice end_slice = ToSlice(end);
+  rocksdb::ReadOptions options;
+  options.iterate_upper_bound = &end_slice;
+  std::unique_ptr<rocksdb::Iterator> rows(engine.db->NewIterator(options, engine.state));
+  rows->Seek(ToSlice(begin));
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(rows->status(), "looking for garbage among rows"));
+  if (!rows->Valid()) return absl::OkStatus();
+  rocksdb::Status gone = batch.DeleteRange(engine.state, ToSlice(begin), end_slice);
   HOLDFAST_CHECK(gone.ok()) << gone.ToString();
   return absl::OkStatus();
+}
+
+// Removes bodies from round.cursor on; true: none is left to look at.
+absl::StatusOr<bool> DropBodies(const Engine& engine, const std::vector<BodyKey>& live,
+                                size_t steps_max, GarbageRound& round, rocksdb::WriteBatch& batch) {
+  const std::string end =
+      BodyDiskKey(round.incarnation, BodyKey{round.group, round.bodies_to + 1, Term{}, 0});
+  rocksdb::ReadOptions options;
+  const rocksdb::Slice end_slice = ToSlice(end);
+  options.iterate_upper_bound = &end_slice;
+  options.fill_cache = false;
+  std::unique_ptr<rocksdb::Iterator> bodies(engine.db->NewIterator(options, engine.body));
+  size_t steps = 0;
+  uint64_t bytes = 0;
+  for (bodies->Seek(ToSlice(round.cursor));
+       bodies->Valid() && steps < steps_max && bytes < kRoundBytesMax; bodies->Next(), ++steps) {
+    bytes += bodies->value().size();
+    BodyKey key;
+    if (!ParseBodyDiskKey(FromSlice(bodies->key()), round.incarnation, key)) {
+      return absl::DataLossError("an unreadable key among the bodies");
+    }
+    if (std::binary_search(live.begin(), live.end(), key)) continue;
+    rocksdb::Status gone = batch.Delete(engine.body, bodies->key());
+    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+  }
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(bodies->status(), "looking for garbage among bodies"));
+  if (!bodies->Valid()) return true;
+  round.cursor = FromSlice(bodies->key());
+  return false;
 }
 
 }  // namespace
@@ -123,10 +166,13 @@ std::unique_ptr<StateView> NewRocksDbView(std::shared_ptr<Engine> engine, std::s
 
 absl::StatusOr<std::unique_ptr<StateInstall>> NewRocksDbInstall(std::shared_ptr<Engine> engine,
                                                                 GroupId group, uint64_t incarnation,
+                                                                uint64_t in_use,
                                                                 uint64_t generation) {
   rocksdb::WriteBatch batch;
-  HOLDFAST_RETURN_IF_ERROR(DropGenerations(*engine, group, generation, generation + 1, batch));
-  HOLDFAST_RETURN_IF_ERROR(engine->Write(batch, "beginning a snapshot"));
+  HOLDFAST_RETURN_IF_ERROR(DropGenerations(*engine, group, in_use + 1, generation, batch));
+  if (batch.Count() > 0) {
+    HOLDFAST_RETURN_IF_ERROR(engine->Write(batch, "beginning a snapshot"));
+  }
   return std::make_unique<RocksDbInstall>(std::move(engine), group, incarnation, generation);
 }
 
@@ -134,35 +180,20 @@ absl::StatusOr<bool> CollectRocksDbGarbage(Engine& engine, const std::vector<Bod
                                            size_t steps_max, GarbageRound& round) {
   rocksdb::WriteBatch batch;
   if (round.cursor.empty()) {
+    HOLDFAST_CHECK(std::is_sorted(live.begin(), live.end())) << "live bodies in disorder";
     HOLDFAST_RETURN_IF_ERROR(DropGenerations(engine, round.group, 0, round.generation, batch));
+    HOLDFAST_RETURN_IF_ERROR(
+        DropGenerations(engine, round.group, round.generation + 1, round.abandoned_to + 1, batch));
     round.cursor = BodyDiskKey(round.incarnation, BodyKey{round.group, LogIndex{}, Term{}, 0});
   }
-  const std::string end =
-      BodyDiskKey(round.incarnation, BodyKey{round.group, round.bodies_to + 1, Term{}, 0});
-  rocksdb::ReadOptions options;
-  const rocksdb::Slice end_slice = ToSlice(end);
-  options.iterate_upper_bound = &end_slice;
-  options.fill_cache = false;
-  std::unique_ptr<rocksdb::Iterator> bodies(engine.db->NewIterator(options, engine.body));
-  size_t steps = 0;
-  for (bodies->Seek(ToSlice(round.cursor)); bodies->Valid() && steps < steps_max;
-       bodies->Next(), ++steps) {
-    BodyKey key;
-    if (!ParseBodyDiskKey(FromSlice(bodies->key()), round.incarnation, key)) {
-      return absl::DataLossError("an unreadable key among the bodies");
-    }
-    if (std::binary_search(live.begin(), live.end(), key)) continue;
-    rocksdb::Status gone = batch.Delete(engine.body, bodies->key());
-    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+  bool done = true;
+  if (round.bodies_to != LogIndex{}) {
+    HOLDFAST_ASSIGN_OR_RETURN(done, DropBodies(engine, live, steps_max, round, batch));
   }
-  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(bodies->status(), "looking for garbage among bodies"));
-  const bool done = !bodies->Valid();
   if (done) {
     rocksdb::Status gone =
         batch.Delete(engine.meta, ToSlice(MetaKey(MetaKind::kGarbage, round.group)));
     HOLDFAST_CHECK(gone.ok()) << gone.ToString();
-  } else {
-    round.cursor = FromSlice(bodies->key());
   }
   HOLDFAST_RETURN_IF_ERROR(engine.Write(batch, "collecting garbage"));
   return done;

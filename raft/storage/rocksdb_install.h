@@ -18,17 +18,19 @@ namespace holdfast::raft {
 std::unique_ptr<StateView> NewRocksDbView(std::shared_ptr<Engine> engine, std::string prefix,
                                           StateView::Mark mark);
 
-// Removes what an earlier try left under `generation`.
+// Removes what earlier tries left between the generation in use and the new one.
 absl::StatusOr<std::unique_ptr<StateInstall>> NewRocksDbInstall(std::shared_ptr<Engine> engine,
                                                                 GroupId group, uint64_t incarnation,
+                                                                uint64_t in_use,
                                                                 uint64_t generation);
 
 struct GarbageRound {
   GroupId group;
   uint64_t incarnation = 0;
-  uint64_t generation = 0;  // In use.
-  LogIndex bodies_to{};     // Bodies of entries up to here are looked at.
-  std::string cursor;       // In and out: disk key to go on from; empty: from the beginning.
+  uint64_t generation = 0;    // In use.
+  uint64_t abandoned_to = 0;  // Higher ones up to here are garbage too.
+  LogIndex bodies_to{};       // Bodies of entries up to here are looked at; 0: none.
+  std::string cursor;         // In and out: disk key to go on from; empty: from the beginning.
 };
 
 // Store::CollectGarbage(): one round; true: the last one, and the record of the garbage is gone

@@ -37,6 +37,21 @@ absl::StatusOr<LogIndex> LastIndex(const Engine& engine, const GroupRecord& reco
   return index;
 }
 
+// Of the group's last row; 0: it has no rows.
+absl::StatusOr<uint64_t> NewestGeneration(const Engine& engine, GroupId group) {
+  std::unique_ptr<rocksdb::Iterator> rows(
+      engine.db->NewIterator(rocksdb::ReadOptions(), engine.state));
+  rows->SeekForPrev(ToSlice(StatePrefix(group, ~uint64_t{0})));
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(rows->status(), "reading the rows"));
+  GroupId found;
+  uint64_t generation = 0;
+  if (!rows->Valid() || !ParseStateKey(FromSlice(rows->key()), found, generation) ||
+      found != group) {
+    return 0;
+  }
+  return generation;
+}
+
 }  // namespace
 
 void SeedReplica(const Engine& engine, const GroupSeed& seed, rocksdb::WriteBatch& batch) {
@@ -131,6 +146,8 @@ absl::StatusOr<ReplicaRows> ReadReplicaRows(const Engine& engine, GroupId group)
   HOLDFAST_ASSIGN_OR_RETURN(const std::string generation,
                             ReadMeta(engine, MetaKind::kGeneration, group));
   HOLDFAST_ASSIGN_OR_RETURN(rows.generation, DecodeNumber(generation));
+  HOLDFAST_ASSIGN_OR_RETURN(rows.newest_generation, NewestGeneration(engine, group));
+  rows.newest_generation = std::max(rows.newest_generation, rows.generation);
   HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> garbage,
                             engine.Get(engine.meta, MetaKey(MetaKind::kGarbage, group)));
   if (garbage) {

@@ -18,8 +18,10 @@ namespace holdfast::raft {
 // What the store knows of a replica and others need not.
 inline constexpr uint64_t kFirstGeneration = 1;
 struct ReplicaRows {
-  uint64_t generation = 0;  // Of the rows in use.
-  LogIndex garbage_to{};    // See MetaKind::kGarbage; 0: none is pending.
+  uint64_t generation = kFirstGeneration;  // Of the rows in use.
+  // The highest one that has rows, or is in use: higher ones were abandoned.
+  uint64_t newest_generation = kFirstGeneration;
+  LogIndex garbage_to{};  // See MetaKind::kGarbage; 0: none is pending.
 };
 
 // The records that a replica is born with, into `batch`.

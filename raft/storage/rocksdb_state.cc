@@ -46,26 +46,36 @@ class RocksDbReader final : public StateReader {
       : engine_(std::move(engine)), group_(group), generation_(std::move(generation)) {}
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    std::string row = Prefix();
-    row += key;
-    HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> record, engine_->Get(engine_->state, row));
-    if (!record) return std::optional<std::string>();
-    return RowValue(*record);
+    while (true) {
+      const uint64_t generation = generation_->load();
+      std::string row = StatePrefix(group_, generation);
+      row += key;
+      HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> record,
+                                engine_->Get(engine_->state, row));
+      if (IsReplaced(generation)) continue;
+      if (!record) return std::optional<std::string>();
+      return RowValue(*record);
+    }
   }
 
   absl::StatusOr<ScanEnd> Scan(std::string_view from, std::string_view to, size_t rows_max,
                                const Visitor& visitor) const override {
-    const std::string prefix = Prefix();
-    const std::string end = PrefixEnd(prefix);
-    rocksdb::ReadOptions options;
-    const rocksdb::Slice bound = ToSlice(end);
-    if (!end.empty()) options.iterate_upper_bound = &bound;
-    std::unique_ptr<rocksdb::Iterator> rows(engine_->db->NewIterator(options, engine_->state));
-    return ScanRows(*rows, prefix, from, to, rows_max, visitor);
+    while (true) {
+      const uint64_t generation = generation_->load();
+      const std::string prefix = StatePrefix(group_, generation);
+      const std::string end = PrefixEnd(prefix);
+      rocksdb::ReadOptions options;
+      const rocksdb::Slice bound = ToSlice(end);
+      if (!end.empty()) options.iterate_upper_bound = &bound;
+      std::unique_ptr<rocksdb::Iterator> rows(engine_->db->NewIterator(options, engine_->state));
+      if (IsReplaced(generation)) continue;
+      return ScanRows(*rows, prefix, from, to, rows_max, visitor);
+    }
   }
 
  private:
-  std::string Prefix() const { return StatePrefix(group_, generation_->load()); }
+  // Then the garbage of an install may have been collected before the rows were looked at.
+  bool IsReplaced(uint64_t generation) const { return generation_->load() != generation; }
 
   const std::shared_ptr<Engine> engine_;
   const GroupId group_;

@@ -18,6 +18,7 @@
 #include "base/random.h"
 #include "raft/storage/rocksdb_engine.h"
 #include "raft/storage/rocksdb_install.h"
+#include "raft/storage/rocksdb_log.h"
 #include "raft/storage/rocksdb_replica.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
@@ -69,12 +70,9 @@ class RocksDbStore final : public Store {
   // Absent: kNotFound.
   absl::StatusOr<GroupRecord> RecordOf(GroupId group) const;
   absl::Status PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch);
-  absl::Status PutInstall(GroupRecord& record, const LogWrite::Install& install,
-                          rocksdb::WriteBatch& batch);
-  absl::Status DropTail(const GroupRecord& record, LogIndex from, rocksdb::WriteBatch& batch);
-  absl::Status DropFront(GroupRecord& record, LogIndex before, rocksdb::WriteBatch& batch);
-  void PutEntry(const GroupRecord& record, const Entry& entry, rocksdb::WriteBatch& batch);
-  void RaiseElided(GroupRecord& record, LogIndex to, rocksdb::WriteBatch& batch);
+  void CheckInstall(GroupId group, const LogWrite::Install& install);
+  // Once its rows are written: readers may see them.
+  void ShowInstall(GroupId group, const LogWrite::Install& install);
   absl::Status WriteWitnessNow();
 
   const StoreOptions options_;
@@ -84,10 +82,16 @@ class RocksDbStore final : public Store {
 
   struct Replica {
     GroupRecord record;
-    // Readers follow it.
+    // Of the rows in use. Readers follow it; written under mutex_, with what of `record` belongs
+    // to the rows.
     std::shared_ptr<std::atomic<uint64_t>> generation;
+    // The newest generation that was ever begun. None is given twice: what a forgotten install
+    // still writes can't get among the rows of the next.
+    uint64_t newest_generation = 0;
+    // Rows of generations behind the one in use, up to this one, belong to nobody.
+    uint64_t abandoned_to = 0;
+    bool installing = false;  // A Write() is about to bring the newest generation into use.
     LogIndex garbage_to{};
-    bool installing = false;     // Its install is being written: mark and rows are not one moment.
     std::string garbage_cursor;  // Disk key of the next body to look at; empty: the first.
   };
   static Replica MakeReplica(GroupRecord record, const ReplicaRows& rows);
@@ -193,6 +197,8 @@ RocksDbStore::Replica RocksDbStore::MakeReplica(GroupRecord record, const Replic
   Replica replica;
   replica.record = std::move(record);
   replica.generation = std::make_shared<std::atomic<uint64_t>>(rows.generation);
+  replica.newest_generation = rows.newest_generation;
+  replica.abandoned_to = rows.newest_generation;
   replica.garbage_to = rows.garbage_to;
   return replica;
 }
@@ -219,7 +225,7 @@ absl::Status RocksDbStore::AddGroup(const GroupSeed& seed) {
   record.incarnation = seed.incarnation;
   record.conf_state = seed.conf_state;
   MutexLock lock(mutex_);
-  replicas_.emplace(seed.group, MakeReplica(std::move(record), ReplicaRows{kFirstGeneration, 0}));
+  replicas_.emplace(seed.group, MakeReplica(std::move(record), ReplicaRows{}));
   return absl::OkStatus();
 }
 
@@ -248,12 +254,7 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   HOLDFAST_CHECK(put.ok()) << put.ToString();
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
   for (const LogWrite& write : writes) {
-    // Its rows are there: readers may see them.
-    if (!write.install) continue;
-    MutexLock lock(mutex_);
-    Replica& replica = replicas_.at(write.group);
-    replica.generation->store(write.install->generation);
-    replica.installing = false;
+    if (write.install) ShowInstall(write.group, *write.install);
   }
   ++writes_;
   if (!must_sync) return absl::OkStatus();
@@ -269,25 +270,28 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
 absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch) {
   absl::StatusOr<GroupRecord> record = RecordOf(write.group);
   HOLDFAST_RETURN_IF_ERROR(record.status());
-  if (write.install) HOLDFAST_RETURN_IF_ERROR(PutInstall(*record, *write.install, batch));
+  if (write.install) {
+    CheckInstall(write.group, *write.install);
+    HOLDFAST_RETURN_IF_ERROR(PutInstall(*engine_, *record, *write.install, batch));
+  }
   if (!write.entries.empty()) {
     const LogIndex first = write.entries.front().index;
     HOLDFAST_CHECK(first <= record->last + 1 && first > record->truncated)
         << "gap: entry " << first << " behind (" << record->truncated << ", " << record->last
         << "]";
     HOLDFAST_CHECK(first > record->applied) << "entry " << first << " is applied";
-    if (first <= record->last) HOLDFAST_RETURN_IF_ERROR(DropTail(*record, first, batch));
+    if (first <= record->last) HOLDFAST_RETURN_IF_ERROR(DropTail(*engine_, *record, first, batch));
     LogIndex next = first;
     LogIndex elided_through = record->elided_through;
     for (const Entry& entry : write.entries) {
       HOLDFAST_CHECK(entry.index == next++) << "gap before entry " << entry.index;
-      PutEntry(*record, entry, batch);
+      body_bytes_ += PutEntry(*engine_, *record, entry, batch);
       for (const Payload& body : entry.bodies) {
         elided_through = std::max(elided_through, body.elided_by);
       }
     }
     record->last = next - 1;
-    RaiseElided(*record, elided_through, batch);
+    RaiseElided(*engine_, *record, elided_through, batch);
   }
   if (write.hard_state) record->hard_state = *write.hard_state;
   if (write.install) {
@@ -300,19 +304,11 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
     HOLDFAST_CHECK(put.ok()) << put.ToString();
   }
   if (write.truncate_before) {
-    HOLDFAST_RETURN_IF_ERROR(DropFront(*record, *write.truncate_before, batch));
+    HOLDFAST_RETURN_IF_ERROR(DropFront(*engine_, *record, *write.truncate_before, batch));
   }
+  // What belongs to the rows follows with them: see ShowInstall().
   MutexLock lock(mutex_);
-  Replica& replica = replicas_.at(write.group);
-  GroupRecord& kept = replica.record;
-  if (write.install) {
-    kept.applied = record->applied;
-    kept.applied_term = record->applied_term;
-    kept.conf_state = record->conf_state;
-    replica.installing = true;
-    replica.garbage_to = write.install->index;
-    replica.garbage_cursor.clear();
-  }
+  GroupRecord& kept = replicas_.at(write.group).record;
   kept.hard_state = record->hard_state;
   kept.last = record->last;
   kept.elided_through = record->elided_through;
@@ -321,116 +317,27 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
   return absl::OkStatus();
 }
 
-absl::Status RocksDbStore::PutInstall(GroupRecord& record, const LogWrite::Install& install,
-                                      rocksdb::WriteBatch& batch) {
-  HOLDFAST_CHECK(install.index >= record.applied)
-      << "a snapshot at " << install.index << " behind applied " << record.applied;
-  HOLDFAST_CHECK(install.generation > GenerationOf(record.group)->load())
-      << "rows of generation " << install.generation;
-  // Entries behind the snapshot have lost, and their bodies with them. Of the others the bodies may
-  // be on the snapshot's list: what is not is garbage.
-  const LogIndex behind = std::max(install.index, record.truncated) + 1;
-  if (behind <= record.last) HOLDFAST_RETURN_IF_ERROR(DropTail(record, behind, batch));
-  for (LogIndex index = record.truncated + 1; index < std::min(behind, record.last + 1); ++index) {
-    rocksdb::Status gone = batch.Delete(engine_->log, ToSlice(LogKey(record.group, index)));
-    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
-  }
-  const auto put = [&](MetaKind kind, const std::string& value) {
-    rocksdb::Status status =
-        batch.Put(engine_->meta, ToSlice(MetaKey(kind, record.group)), ToSlice(value));
-    HOLDFAST_CHECK(status.ok()) << status.ToString();
-  };
-  const std::string mark = EncodeLogMark(LogMark{install.index, install.term});
-  put(MetaKind::kTruncated, mark);
-  put(MetaKind::kApplied, mark);
-  put(MetaKind::kConfState, EncodeConfState(install.conf_state));
-  put(MetaKind::kGeneration, EncodeNumber(install.generation));
-  put(MetaKind::kGarbage, EncodeNumber(install.index));
-  RaiseElided(record, install.elided_through, batch);
-  record.truncated = record.applied = record.last = install.index;
-  record.truncated_term = record.applied_term = install.term;
-  record.conf_state = install.conf_state;
-  return absl::OkStatus();
+void RocksDbStore::CheckInstall(GroupId group, const LogWrite::Install& install) {
+  MutexLock lock(mutex_);
+  Replica& replica = replicas_.at(group);
+  // Another one begun since has removed its rows.
+  HOLDFAST_CHECK(install.generation == replica.newest_generation &&
+                 install.generation > replica.generation->load())
+      << "an install of generation " << install.generation << ", the newest begun is "
+      << replica.newest_generation;
+  replica.installing = true;
 }
 
-void RocksDbStore::RaiseElided(GroupRecord& record, LogIndex to, rocksdb::WriteBatch& batch) {
-  if (to <= record.elided_through) return;
-  record.elided_through = to;
-  rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kElided, record.group)),
-                                  ToSlice(EncodeNumber(to)));
-  HOLDFAST_CHECK(put.ok()) << put.ToString();
-}
-
-void RocksDbStore::PutEntry(const GroupRecord& record, const Entry& entry,
-                            rocksdb::WriteBatch& batch) {
-  LogHeader header;
-  header.index = entry.index;
-  header.term = entry.term;
-  header.type = entry.type;
-  header.command = entry.command;
-  uint32_t ordinal = 0;
-  for (const Payload& body : entry.bodies) {
-    header.bodies.push_back(BodySum{body.size, body.crc32c});
-    const BodyKey place{record.group, entry.index, entry.term, ordinal++};
-    if (body.elided_by != 0) continue;
-    HOLDFAST_CHECK(body.bytes != nullptr && body.bytes->size() == body.size)
-        << "entry " << entry.index << " without the bytes of body " << place.ordinal;
-    const std::string key = BodyDiskKey(record.incarnation, place);
-    const std::string frame = EncodeBodyFrame(key, body.crc32c);
-    const rocksdb::Slice key_slice = ToSlice(key);
-    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body.bytes)};
-    rocksdb::Status put =
-        batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
-    HOLDFAST_CHECK(put.ok()) << put.ToString();
-    body_bytes_ += body.size;
-  }
-  rocksdb::Status put = batch.Put(engine_->log, ToSlice(LogKey(record.group, entry.index)),
-                                  ToSlice(EncodeLogHeader(header)));
-  HOLDFAST_CHECK(put.ok()) << put.ToString();
-}
-
-// Removes the entries from `from` on with their bodies, which lost against a newer leader's.
-absl::Status RocksDbStore::DropTail(const GroupRecord& record, LogIndex from,
-                                    rocksdb::WriteBatch& batch) {
-  // The tail may stand in this very batch: write that first. Nothing was promised for it yet.
-  if (batch.Count() > 0) {
-    HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
-    batch.Clear();
-  }
-  std::unique_ptr<rocksdb::Iterator> headers(
-      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
-  headers->Seek(ToSlice(LogKey(record.group, from)));
-  for (LogIndex index = from; index <= record.last; ++index, headers->Next()) {
-    HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, HeaderAt(*headers, record.group, index));
-    rocksdb::Status gone = batch.Delete(engine_->log, headers->key());
-    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
-    for (uint32_t ordinal = 0; ordinal < header.bodies.size(); ++ordinal) {
-      const BodyKey key{record.group, index, header.term, ordinal};
-      gone = batch.Delete(engine_->body, ToSlice(BodyDiskKey(record.incarnation, key)));
-      HOLDFAST_CHECK(gone.ok()) << gone.ToString();
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Removes headers, one by one: range deletions are dear to later reads and flushes.
-absl::Status RocksDbStore::DropFront(GroupRecord& record, LogIndex before,
-                                     rocksdb::WriteBatch& batch) {
-  if (before <= record.truncated + 1) return absl::OkStatus();
-  HOLDFAST_CHECK(before <= record.applied + 1)
-      << "truncation before " << before << ", applied is " << record.applied;
-  HOLDFAST_ASSIGN_OR_RETURN(const LogHeader newest, ReadHeader(*engine_, record.group, before - 1));
-  for (LogIndex index = record.truncated + 1; index < before; ++index) {
-    rocksdb::Status gone = batch.Delete(engine_->log, ToSlice(LogKey(record.group, index)));
-    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
-  }
-  record.truncated = before - 1;
-  record.truncated_term = newest.term;
-  rocksdb::Status put =
-      batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kTruncated, record.group)),
-                ToSlice(EncodeLogMark(LogMark{record.truncated, newest.term})));
-  HOLDFAST_CHECK(put.ok()) << put.ToString();
-  return absl::OkStatus();
+void RocksDbStore::ShowInstall(GroupId group, const LogWrite::Install& install) {
+  MutexLock lock(mutex_);
+  Replica& replica = replicas_.at(group);
+  replica.record.applied = install.index;
+  replica.record.applied_term = install.term;
+  replica.record.conf_state = install.conf_state;
+  replica.generation->store(install.generation);
+  replica.installing = false;
+  replica.garbage_to = install.index;
+  replica.garbage_cursor.clear();
 }
 
 absl::StatusOr<std::vector<Entry>> RocksDbStore::ReadEntries(GroupId group, LogIndex low,
@@ -529,50 +436,71 @@ absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const 
 }
 
 absl::StatusOr<std::unique_ptr<StateView>> RocksDbStore::OpenStateView(GroupId group) const {
-  MutexLock lock(mutex_);
-  auto it = replicas_.find(group);
-  if (it == replicas_.end()) {
-    return MakeStatus(absl::StatusCode::kNotFound, "no replica of group {}", group.value());
+  // An install may come in between, and the garbage of what it replaced be collected. That begins
+  // only once the new generation is shown: if it isn't yet, the iterator holds all rows of the old.
+  while (true) {
+    StateView::Mark mark;
+    uint64_t generation = 0;
+    {
+      MutexLock lock(mutex_);
+      auto it = replicas_.find(group);
+      if (it == replicas_.end()) {
+        return MakeStatus(absl::StatusCode::kNotFound, "no replica of group {}", group.value());
+      }
+      const GroupRecord& record = it->second.record;
+      mark = StateView::Mark{record.applied, record.applied_term, record.conf_state};
+      generation = it->second.generation->load();
+    }
+    std::unique_ptr<StateView> view =
+        NewRocksDbView(engine_, StatePrefix(group, generation), std::move(mark));
+    if (GenerationOf(group)->load() == generation) return view;
   }
-  if (it->second.installing) {
-    return MakeStatus(absl::StatusCode::kUnavailable, "group {} is being replaced by a snapshot",
-                      group.value());
-  }
-  const GroupRecord& record = it->second.record;
-  return NewRocksDbView(engine_, StatePrefix(group, it->second.generation->load()),
-                        StateView::Mark{record.applied, record.applied_term, record.conf_state});
 }
 
 absl::StatusOr<std::unique_ptr<StateInstall>> RocksDbStore::BeginInstall(GroupId group) {
   HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(group));
-  return NewRocksDbInstall(engine_, group, record.incarnation, GenerationOf(group)->load() + 1);
+  uint64_t in_use = 0;
+  uint64_t begun = 0;
+  {
+    MutexLock lock(mutex_);
+    Replica& replica = replicas_.at(group);
+    HOLDFAST_CHECK(!replica.installing) << "group " << group << " is just being installed";
+    in_use = replica.generation->load();
+    begun = ++replica.newest_generation;
+    replica.abandoned_to = 0;
+  }
+  return NewRocksDbInstall(engine_, group, record.incarnation, in_use, begun);
 }
 
 bool RocksDbStore::GarbagePending(GroupId group) const {
   MutexLock lock(mutex_);
   auto it = replicas_.find(group);
-  return it != replicas_.end() && it->second.garbage_to != LogIndex{};
+  if (it == replicas_.end()) return false;
+  const Replica& replica = it->second;
+  return replica.garbage_to != LogIndex{} || replica.abandoned_to > replica.generation->load();
 }
 
 absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
                                                   size_t steps_max) {
   if (engine_->latch->failed()) return engine_->Failed();
+  if (!GarbagePending(group)) return true;
   GarbageRound round;
   round.group = group;
   {
     MutexLock lock(mutex_);
-    auto it = replicas_.find(group);
-    if (it == replicas_.end() || it->second.garbage_to == LogIndex{}) return true;
-    round.incarnation = it->second.record.incarnation;
-    round.generation = it->second.generation->load();
-    round.bodies_to = it->second.garbage_to;
-    round.cursor = it->second.garbage_cursor;
+    const Replica& replica = replicas_.at(group);
+    round.incarnation = replica.record.incarnation;
+    round.generation = replica.generation->load();
+    round.abandoned_to = replica.abandoned_to;
+    round.bodies_to = replica.garbage_to;
+    round.cursor = replica.garbage_cursor;
   }
   HOLDFAST_ASSIGN_OR_RETURN(const bool done,
                             CollectRocksDbGarbage(*engine_, live, steps_max, round));
   MutexLock lock(mutex_);
   Replica& replica = replicas_.at(group);
   replica.garbage_cursor = done ? "" : round.cursor;
+  replica.abandoned_to = 0;
   if (done) replica.garbage_to = LogIndex{};
   return done;
 }

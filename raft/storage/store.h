@@ -121,7 +121,7 @@ struct AppliedMark {
 // One moment of a group's rows, to send to a replica that lags. It pins the files and memtables of
 // that moment, so it should not live long.
 // Threads:  any, one call at a time.
-// Lifetime: may outlive the store.
+// Lifetime: may outlive the store, whose files stay open for it.
 class StateView {
  public:
   virtual ~StateView() = default;
@@ -146,8 +146,10 @@ class StateView {
 };
 
 // A new generation of a group's rows, filled in beside the one in use, which nobody sees until
-// LogWrite::install names it. Forgotten without that, its rows go when the next one begins; bodies
-// that came with it stay, for a next try to find, until an install's garbage is collected.
+// LogWrite::install names it. Forgotten without that, its rows go when the next one begins, or as
+// garbage after a restart; bodies that came with it stay, for a next try to find, until the garbage
+// of an install is collected. No generation is given twice: what is still written to a forgotten
+// one gets nowhere.
 // Threads:  any, one call at a time, beside everything else. Writes are not synced: the install is.
 // Lifetime: the store outlives it.
 // Errors:   as for Store::Write().
@@ -204,20 +206,21 @@ class Store {
   virtual absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) = 0;
 
   // The group's rows as they are now. On the apply context, so that rows and mark are one moment.
-  // kUnavailable: an install is being written.
   virtual absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const = 0;
 
-  // Removes the rows that an abandoned install left. At most one install of a group lives at a
-  // time, and none while a Write() with another one is under way.
+  // Removes the rows that abandoned installs of the group left: of those begun only the newest can
+  // be installed (CHECK). Not while a Write() with another one is under way (CHECK). Any context.
   virtual absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) = 0;
 
-  // An install left rows or bodies behind that are not collected yet; also after a restart.
+  // An install left rows or bodies behind that are not collected yet, also after a restart; or a
+  // crash left the rows of one that was being filled in.
   virtual bool GarbagePending(GroupId group) const = 0;
   // Removes rows of generations before the one in use, and bodies of entries up to the install's
   // index that are not in `live` (ascending): the bodies that the rows of some moment since the
-  // install keep alive. None becomes live again, so an old list only keeps too much. Looks at
-  // `steps_max` bodies at most (their bytes are read); true when nothing is left to do. On the
-  // storage context. Not synced: garbage that comes back after a crash is collected again.
+  // newest install keep alive. None becomes live again, so an old list only keeps too much. Looks
+  // at `steps_max` bodies at most, and at some 16 MiB of them (their bytes are read); true when
+  // nothing is left to do. `live` must be ascending (CHECK). On the storage context. Not synced:
+  // garbage that comes back after a crash is collected again.
   virtual absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
                                               size_t steps_max) = 0;
 

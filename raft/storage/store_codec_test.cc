@@ -43,6 +43,26 @@ TEST(StoreKeysTest, KeysAreReadBackAndOthersRefused) {
   EXPECT_FALSE(ParseMetaKey(MetaKey(MetaKind::kIdentity), MetaKind::kIdentity, group));
 }
 
+TEST(StoreKeysTest, KeysOfBodiesAndRowsAreReadBackAndOthersRefused) {
+  const BodyKey body{GroupId(7), 1234567890123, 42, 3};
+  BodyKey read;
+  ASSERT_TRUE(ParseBodyDiskKey(BodyDiskKey(5, body), 5, read));
+  EXPECT_EQ(read, body);
+  EXPECT_FALSE(ParseBodyDiskKey(BodyDiskKey(6, body), 5, read));  // Of a former replica.
+  EXPECT_FALSE(ParseBodyDiskKey(BodyDiskKey(5, body) + "x", 5, read));
+  EXPECT_FALSE(ParseBodyDiskKey(BodyDiskKey(5, body).substr(1), 5, read));
+  GroupId group;
+  uint64_t generation = 0;
+  ASSERT_TRUE(ParseStateKey(StatePrefix(GroupId(9), 1234567890123) + "row", group, generation));
+  EXPECT_EQ(group, GroupId(9));
+  EXPECT_EQ(generation, 1234567890123u);
+  EXPECT_TRUE(ParseStateKey(StatePrefix(GroupId(9), 1), group, generation));
+  EXPECT_FALSE(ParseStateKey(StatePrefix(GroupId(9), 1).substr(0, 12), group, generation));
+  EXPECT_FALSE(ParseStateKey(LogKey(GroupId(9), 1), group, generation));
+  // A generation's keys stand together, behind those of older ones.
+  EXPECT_LT(StatePrefix(GroupId(9), 1) + std::string(10, '\xff'), StatePrefix(GroupId(9), 2));
+}
+
 TEST(StoreKeysTest, ThePrefixEndIsBehindEveryKeyOfTheGroup) {
   const std::string prefix = StatePrefix(GroupId(0xffffffff), ~uint64_t{0});
   EXPECT_GT(PrefixEnd(prefix), prefix + std::string(10, '\xff'));

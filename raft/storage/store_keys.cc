@@ -66,6 +66,14 @@ std::string StatePrefix(GroupId group, uint64_t generation) {
   return key;
 }
 
+bool ParseStateKey(std::string_view key, GroupId& group, uint64_t& generation) {
+  ByteReader in(key);
+  if (in.BigEndian(1) != static_cast<uint64_t>(kStateKeyFormat)) return false;
+  group = GroupId(static_cast<uint32_t>(in.BigEndian(4)));
+  generation = in.BigEndian(8);
+  return in.ok();
+}
+
 std::string PrefixEnd(std::string_view prefix) {
   std::string end(prefix);
   while (!end.empty() && static_cast<unsigned char>(end.back()) == 0xff) end.pop_back();

@@ -50,6 +50,8 @@ std::string BodyDiskKey(uint64_t incarnation, const BodyKey& key);
 bool ParseBodyDiskKey(std::string_view disk_key, uint64_t incarnation, BodyKey& key);
 
 std::string StatePrefix(GroupId group, uint64_t generation);
+// Group and generation of a row's key; false for every other key.
+bool ParseStateKey(std::string_view key, GroupId& group, uint64_t& generation);
 // The first key behind all that begin with `prefix`; empty when there is none.
 std::string PrefixEnd(std::string_view prefix);
 

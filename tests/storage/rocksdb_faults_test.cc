@@ -175,10 +175,18 @@ TEST_P(RocksDbFaultsTest, ACrashAtEveryWriteBoundaryLosesNothingAcknowledged) {
   EXPECT_GT(crashes, 20);
 }
 
-// Rows enough for more than one memtable, then the install, then its garbage. How far it came.
+// A try that is given up, rows enough for more than one memtable, then the install, then its
+// garbage. How far it came.
 enum class InstallStage { kBegun, kInstalled, kCollected };
 InstallStage RunInstall(Store& store) {
   InstallStage stage = InstallStage::kBegun;
+  auto given_up = store.BeginInstall(kGroup);
+  if (!given_up.ok()) return stage;
+  for (LogIndex row = 1; row <= 4; ++row) {
+    const std::string key = holdfast::format("given up {}", row);
+    if (!(*given_up)->PutRows({{key, "of the snapshot" + BodyOf(row)}}).ok()) return stage;
+  }
+  given_up->reset();
   auto install = store.BeginInstall(kGroup);
   if (!install.ok()) return stage;
   for (LogIndex row = 1; row <= 8; ++row) {
@@ -228,6 +236,15 @@ void ExpectWholeOrNothing(Store& store, const Acknowledged& before, InstallStage
   EXPECT_TRUE(store.ReadBody({kGroup, 30, 2, 0}).ok());
 }
 
+// The rows of tries are gone when the garbage is.
+void ExpectOneGeneration(const RocksDbWorld& world, std::unique_ptr<Store> store) {
+  while (!*store->CollectGarbage(kGroup, {{kGroup, 30, 2, 0}}, 100)) {
+  }
+  EXPECT_FALSE(store->GarbagePending(kGroup));
+  store.reset();
+  EXPECT_EQ(RowsByGeneration(world.folder(), kGroup).size(), 1u);
+}
+
 TEST_P(RocksDbFaultsTest, ACrashAtEveryWriteBoundaryOfAnInstallLeavesAllOrNothing) {
   bool completed = false;
   int crashes = 0;
@@ -252,6 +269,11 @@ TEST_P(RocksDbFaultsTest, ACrashAtEveryWriteBoundaryOfAnInstallLeavesAllOrNothin
     ASSERT_TRUE(reopened.ok()) << "step " << step << ": " << reopened.status();
     ExpectWholeOrNothing(**reopened, before, reached);
     ASSERT_FALSE(HasFailure()) << "step " << step;
+    if (step % 4 == 0) {
+      ExpectOneGeneration(world, *std::move(reopened));
+      reopened = world.Open();
+      ASSERT_TRUE(reopened.ok()) << "step " << step << ": " << reopened.status();
+    }
     const GroupRecord record = *(*reopened)->LoadGroup(kGroup);
     EXPECT_TRUE((*reopened)->Write({Append(record.last + 1, 1, 2)}).ok());
     crashes += completed ? 0 : 1;
@@ -376,6 +398,70 @@ TEST(RocksDbWitnessTest, ItIsWrittenAtVotesAndOnceAnInterval) {
   EXPECT_TRUE(writes(Append(5, 1, 2)));
 }
 
+LogWrite InstallAt(const StateInstall& filled, LogIndex index) {
+  LogWrite write;
+  write.group = kGroup;
+  write.hard_state = HardState{2, kNode, index};
+  write.install = LogWrite::Install{filled.generation(), index, 2, Seed().conf_state, 0};
+  return write;
+}
+
+TEST(RocksDbInstallTest, RowsOfATryThatACrashEndedAreGarbageAndTheirNumberIsNotUsedAgain) {
+  RocksDbWorld world;
+  std::unique_ptr<Store> store = MakeStore(world);
+  ASSERT_TRUE(store->Write({Append(1, 2)}).ok());
+  ASSERT_TRUE(Apply(*store, 1, false).ok());
+  uint64_t given_up = 0;
+  {
+    auto install = store->BeginInstall(kGroup);
+    given_up = (*install)->generation();
+    ASSERT_TRUE((*install)->PutRows({{"given up", "row"}}).ok());
+  }
+  EXPECT_FALSE(store->GarbagePending(kGroup));
+  store.reset();
+  EXPECT_EQ(RowsByGeneration(world.folder(), kGroup).size(), 2u);
+  store = *world.Open();
+  EXPECT_TRUE(store->GarbagePending(kGroup));
+  EXPECT_GT((*store->BeginInstall(kGroup))->generation(), given_up);
+  store.reset();
+  EXPECT_EQ(RowsByGeneration(world.folder(), kGroup).size(), 1u);
+}
+
+TEST(RocksDbInstallTest, GarbageOfATryAloneTakesRowsAndNoBodies) {
+  RocksDbWorld world;
+  std::unique_ptr<Store> store = MakeStore(world);
+  ASSERT_TRUE(store->Write({Append(1, 2)}).ok());
+  ASSERT_TRUE(Apply(*store, 1, false).ok());
+  ASSERT_TRUE((*store->BeginInstall(kGroup))->PutRows({{"given up", "row"}}).ok());
+  store.reset();
+  store = *world.Open();
+  ASSERT_TRUE(store->GarbagePending(kGroup));
+  EXPECT_TRUE(*store->CollectGarbage(kGroup, {}, 1));
+  EXPECT_FALSE(store->GarbagePending(kGroup));
+  EXPECT_TRUE(store->ReadBody(BodyKey{kGroup, 1, 1, 0}).ok());
+  EXPECT_EQ(*store->Reader(kGroup)->Get("applied"), "1");
+  store.reset();
+  EXPECT_EQ(RowsByGeneration(world.folder(), kGroup).size(), 1u);
+}
+
+TEST(RocksDbInstallTest, OldGenerationsLeaveTheDisk) {
+  RocksDbWorld world;
+  std::unique_ptr<Store> store = MakeStore(world);
+  ASSERT_TRUE(store->Write({Append(1, 2)}).ok());
+  ASSERT_TRUE(Apply(*store, 1, false).ok());
+  for (LogIndex index = 10; index < 13; ++index) {
+    auto install = store->BeginInstall(kGroup);
+    ASSERT_TRUE((*install)->PutRows({{"a", "row"}, {"b", "row"}}).ok());
+    ASSERT_TRUE(store->Write({InstallAt(**install, index)}).ok());
+    if (index < 12) continue;  // The garbage of all is collected at once.
+    EXPECT_TRUE(*store->CollectGarbage(kGroup, {}, 100));
+  }
+  store.reset();
+  const std::map<uint64_t, int> rows = RowsByGeneration(world.folder(), kGroup);
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows.begin()->second, 2);
+}
+
 TEST(RocksDbPowerTest, RowsThatNoSyncCoveredAreLostAndTheLogIsNot) {
   RocksDbWorld world;
   std::unique_ptr<Store> store = MakeStore(world);
@@ -462,12 +548,21 @@ TEST(RocksDbDamageTest, DamagedOrMissingHeadersAreFoundWhenOpening) {
 
 TEST(RocksDbDamageTest, DamagedMetaRecordsAreFoundWhenOpening) {
   for (MetaKind kind : {MetaKind::kHardState, MetaKind::kConfState, MetaKind::kTruncated,
-                        MetaKind::kApplied, MetaKind::kReplica}) {
+                        MetaKind::kApplied, MetaKind::kReplica, MetaKind::kGeneration}) {
     RocksDbWorld world;
     MakeStore(world).reset();
     Vandal(world.folder()).At(Vandal::kMeta, MetaKey(kind, kGroup), Vandal::FlipBit);
     EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kDataLoss) << static_cast<char>(kind);
   }
+}
+
+TEST(RocksDbDamageTest, ADamagedRecordOfGarbageIsFoundWhenOpening) {
+  RocksDbWorld world;
+  std::unique_ptr<Store> store = MakeStore(world);
+  ASSERT_TRUE(store->Write({InstallAt(**store->BeginInstall(kGroup), 5)}).ok());
+  store.reset();
+  Vandal(world.folder()).At(Vandal::kMeta, MetaKey(MetaKind::kGarbage, kGroup), Vandal::FlipBit);
+  EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST(RocksDbVersionTest, AStoreOfAnotherFormatIsLeftAlone) {

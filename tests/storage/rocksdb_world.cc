@@ -1,11 +1,13 @@
 #include "tests/storage/rocksdb_world.h"
 
 #include <gtest/gtest.h>
+#include <rocksdb/db.h>
 
 #include <cstdlib>
 #include <filesystem>
 
 #include "base/check.h"
+#include "raft/storage/store_keys.h"
 
 namespace holdfast::raft {
 
@@ -44,6 +46,31 @@ absl::StatusOr<std::unique_ptr<Store>> RocksDbWorld::Open() { return OpenStore(o
 std::vector<std::string> RocksDbWorld::fatal_errors() const {
   MutexLock lock(mutex_);
   return fatal_errors_;
+}
+
+std::map<uint64_t, int> RowsByGeneration(const std::string& folder, GroupId group) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : {"default", "state"}) {
+    families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status status =
+      rocksdb::DB::OpenForReadOnly(rocksdb::DBOptions(), folder, families, &handles, &opened);
+  HOLDFAST_CHECK(status.ok()) << status.ToString();
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  std::map<uint64_t, int> counts;
+  std::unique_ptr<rocksdb::Iterator> rows(db->NewIterator(rocksdb::ReadOptions(), handles[1]));
+  for (rows->SeekToFirst(); rows->Valid(); rows->Next()) {
+    GroupId found;
+    uint64_t generation = 0;
+    HOLDFAST_CHECK(ParseStateKey(rows->key().ToString(), found, generation));
+    if (found == group) ++counts[generation];
+  }
+  EXPECT_TRUE(rows->status().ok()) << rows->status().ToString();
+  rows.reset();
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+  return counts;
 }
 
 std::unique_ptr<StoreWorld> MakeRocksDbWorld() { return std::make_unique<RocksDbWorld>(); }

@@ -5,6 +5,7 @@
 
 #include <rocksdb/env.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -42,6 +43,9 @@ class RocksDbWorld final : public StoreWorld {
   mutable Mutex mutex_;
   std::vector<std::string> fatal_errors_ ABSL_GUARDED_BY(mutex_);
 };
+
+// How many rows a closed store holds for the group, by generation: also what nobody sees.
+std::map<uint64_t, int> RowsByGeneration(const std::string& folder, GroupId group);
 
 // For INSTANTIATE_TEST_SUITE_P.
 std::unique_ptr<StoreWorld> MakeRocksDbWorld();

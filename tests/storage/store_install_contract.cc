@@ -1,4 +1,7 @@
 // The part of the store's contract that snapshots rest on: views, generations, installs, garbage.
+#include <atomic>
+#include <thread>
+
 #include "tests/storage/store_contract.h"
 
 namespace holdfast::raft {
@@ -284,6 +287,127 @@ TEST_P(StoreInstallTest, NothingIsCollectedWhereNothingWasInstalled) {
   ASSERT_TRUE(done.ok() && *done);
   ExpectBefore();
   EXPECT_EQ(ReadBody(kGroup, 2, 1, 0), "2a");
+}
+
+TEST_P(StoreInstallTest, WhatAForgottenInstallStillWritesGetsNowhere) {
+  Begin();
+  auto forgotten = store_->BeginInstall(kGroup);
+  ASSERT_TRUE(forgotten.ok());
+  ASSERT_TRUE((*forgotten)->PutRows({{"early", "row"}}).ok());
+  std::unique_ptr<StateInstall> filled = Fill();
+  EXPECT_NE(filled->generation(), (*forgotten)->generation());
+  ASSERT_TRUE((*forgotten)->PutRows({{"late", "row"}}).ok());
+  EXPECT_EQ(*filled->Reader()->Get("late"), std::nullopt);
+  Write(InstallOf(*filled));
+  ASSERT_TRUE((*forgotten)->PutRows({{"later", "row"}}).ok());
+  auto view = store_->OpenStateView(kGroup);
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(All(**view), (std::vector<ViewRow>{{"new", "row"}, {"shared", "after"}}));
+  Collect(100);
+  ExpectClean();
+}
+
+TEST_P(StoreInstallTest, AnInstallWhoseRowsANewerOneRemovedIsRefused) {
+  Begin();
+  std::unique_ptr<StateInstall> first = Fill();
+  std::unique_ptr<StateInstall> second = Fill();
+  EXPECT_DEATH((void)store_->Write({InstallOf(*first)}), "the newest begun is");
+  Write(InstallOf(*second));
+  EXPECT_DEATH((void)store_->Write({InstallOf(*second)}), "an install of generation");
+}
+
+TEST_P(StoreInstallTest, AnInstallIsNeverBehindTheAppliedIndex) {
+  Begin();
+  std::unique_ptr<StateInstall> filled = Fill();
+  EXPECT_DEATH((void)store_->Write({InstallOf(*filled, 1)}), "behind applied");
+}
+
+TEST_P(StoreInstallTest, LiveBodiesInDisorderAreRefusedBeforeOneIsLost) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  std::vector<BodyKey> live = Live();
+  std::swap(live.front(), live.back());
+  EXPECT_DEATH((void)store_->CollectGarbage(kGroup, live, 100), "in disorder");
+}
+
+TEST_P(StoreInstallTest, ASnapshotOfAnEmptyStateEmptiesTheGroup) {
+  Begin();
+  Write(InstallOf(**store_->BeginInstall(kGroup)));
+  EXPECT_TRUE(All(**store_->OpenStateView(kGroup)).empty());
+  auto done = store_->CollectGarbage(kGroup, {}, 100);
+  EXPECT_TRUE(done.ok() && *done);
+  EXPECT_EQ(ReadBody(kGroup, 2, 1, 1), "NOT_FOUND");
+  Reopen(/*cut_power=*/true);
+  EXPECT_EQ(Row(kGroup, "shared"), "");
+  EXPECT_EQ(RecordOf(kGroup).applied, 4u);
+}
+
+TEST_P(StoreInstallTest, ABehindReplicaLosesItsHeadersAndAnEmptyLogHasNone) {
+  Begin();
+  // Far behind its log's end.
+  Write(InstallOf(*Fill(), 1000));
+  // And once more, with nothing in the log.
+  Write(InstallOf(**store_->BeginInstall(kGroup), 2000));
+  Reopen(/*cut_power=*/true);
+  EXPECT_EQ(RecordOf(kGroup).last, 2000u);
+  EXPECT_EQ(RecordOf(kGroup).truncated, 2000u);
+  Write(Append(kGroup, 2001, 2, {{"next"}}));
+  Reopen(/*cut_power=*/true);
+  EXPECT_EQ(RecordOf(kGroup).last, 2001u);
+  EXPECT_EQ(ReadBody(kGroup, 2001, 2, 0), "next");
+}
+
+TEST_P(StoreInstallTest, WritesOfOtherGroupsShareTheInstallsWrite) {
+  Begin();
+  Write(Append(kOtherGroup, 1, 1, {{"lost"}, {"lost too"}}));
+  const LogWrite behind = Append(kGroup, 5, 2, {{"behind"}});
+  // The last one replaces a tail: what stands before it in the batch is written early.
+  ASSERT_TRUE(
+      store_->Write({InstallOf(*Fill()), behind, Append(kOtherGroup, 1, 2, {{"won"}})}).ok());
+  EXPECT_EQ(RecordOf(kGroup).applied, 4u);
+  EXPECT_EQ(RecordOf(kGroup).last, 5u);
+  Reopen(/*cut_power=*/true);
+  EXPECT_EQ(ReadBody(kGroup, 5, 2, 0), "behind");
+  EXPECT_EQ(ReadBody(kOtherGroup, 1, 2, 0), "won");
+  EXPECT_EQ(ReadBody(kOtherGroup, 2, 1, 0), "NOT_FOUND");
+  EXPECT_EQ(Row(kGroup, "shared"), "after");
+}
+
+// On the apply context a source opens views and attempts read rows, while the storage context
+// installs and collects.
+TEST_P(StoreInstallTest, WhoeverLooksDuringInstallsSeesOneMoment) {
+  Begin();
+  Commit(kGroup, 2, "mark", "2");
+  std::atomic<bool> over = false;
+  std::atomic<int> looks = 0;
+  std::thread looker([&] {
+    const std::unique_ptr<StateReader> reader = store_->Reader(kGroup);
+    while (!over && !HasFailure()) {
+      auto view = store_->OpenStateView(kGroup);
+      ASSERT_TRUE(view.ok()) << view.status();
+      std::string mark;
+      for (const ViewRow& row : All(**view, 100)) mark = row.key == "mark" ? row.value : mark;
+      EXPECT_EQ(mark, std::to_string((*view)->mark().index));
+      auto row = reader->Get("mark");
+      ASSERT_TRUE(row.ok()) << row.status();
+      EXPECT_TRUE(row->has_value()) << "behind " << mark;
+      size_t rows = 0;
+      EXPECT_TRUE(reader->Scan("", "", 10, [&rows](auto, auto) { return ++rows > 0; }).ok());
+      EXPECT_GT(rows, 0u) << "behind " << mark;
+      ++looks;
+    }
+  });
+  LogIndex index = 10;
+  for (int rounds = 0; (rounds < 300 || looks < 300) && !HasFailure(); ++rounds, ++index) {
+    auto install = store_->BeginInstall(kGroup);
+    ASSERT_TRUE(install.ok());
+    EXPECT_TRUE((*install)->PutRows({{"mark", std::to_string(index)}}).ok());
+    Write(InstallOf(**install, index));
+    auto done = store_->CollectGarbage(kGroup, {}, 100);
+    EXPECT_TRUE(done.ok() && *done);
+  }
+  over = true;
+  looker.join();
 }
 
 }  // namespace
