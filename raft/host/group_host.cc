@@ -394,12 +394,15 @@ absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const 
       }
       if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
       HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, store_.LoadGroup(group));
-      if (record.applied < entry.index || record.applied < record.elided_through) {
+      const bool known_to_have_ended =
+          record.applied >= entry.index && record.applied >= record.elided_through;
+      if (!known_to_have_ended && options_.mutation != HostMutation::kElideUnapplied) {
         return MakeStatus(absl::StatusCode::kUnavailable,
                           "group {}: a body of entry {} is not here and not known to have ended",
                           group.value(), entry.index);
       }
-      body.elided_by = record.applied;
+      body.elided_by =
+          options_.mutation == HostMutation::kElideWithoutIndex ? entry.index : record.applied;
     }
   }
   return absl::OkStatus();

@@ -35,6 +35,7 @@
 #include "base/status.h"
 #include "base/strong_id.h"
 #include "raft/core/raft_types.h"
+#include "raft/host/host_mutation.h"
 #include "raft/host/state_machine.h"
 #include "raft/storage/body_key.h"
 #include "raft/storage/state_batch.h"
@@ -91,6 +92,8 @@ struct GroupHostOptions {
 
   // Seed of election jitter; 0 takes one from the kernel.
   uint64_t seed = 0;
+
+  HostMutation mutation = HostMutation::kNone;  // Tests only.
 };
 
 // Where the host's three parts run. Each is one thread, or all are one ManualContext. A thread

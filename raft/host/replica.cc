@@ -16,6 +16,10 @@ RaftOptions CoreOptions(const GroupHostOptions& options, uint64_t seed, const Gr
   out.heartbeat_ticks = options.heartbeat_ticks;
   out.seed = seed;
   out.applied = record.applied;
+  if (options.mutation == HostMutation::kApplyTwiceAfterRestart &&
+      record.applied > record.truncated) {
+    --out.applied;
+  }
   // Proposals are bounded before they reach the core; its own bound only has to be wider.
   out.uncommitted_bytes_max = 2 * options.group_undecided_bytes_max;
   // Counts bodies, which apply does not touch; the job's own bounds are the ones that matter.
@@ -58,6 +62,7 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       reads_(options.reads_max) {
   const GroupRecord& opened = log_->opened();
   const bool newborn = opened.hard_state.empty() && opened.last == 0;
+  if (options.mutation == HostMutation::kHearVotesAfterRestart) return;
   if (!single_voter_ && !newborn) votes_withheld_ticks_ = options.election_ticks;
 }
 
@@ -159,7 +164,7 @@ void Replica::PayDebts() {
   }
   FollowLeadership();
   StartApply();
-  reads_.Answer(applied_);
+  reads_.Answer(options_.mutation == HostMutation::kReadBeforeApplied ? core_.commit() : applied_);
 }
 
 void Replica::StartWrite(AppendTask task) {
@@ -168,7 +173,7 @@ void Replica::StartWrite(AppendTask task) {
   out.write.group = group_;
   out.write.hard_state = task.hard_state;
   out.write.entries = std::move(task.entries);
-  out.write.must_sync = task.must_sync;
+  out.write.must_sync = task.must_sync && options_.mutation != HostMutation::kAcknowledgeBeforeSync;
   out.responses = std::move(task.responses);
   ++writes_out_;
   effects_.Store(std::move(out));
@@ -196,8 +201,12 @@ void Replica::FollowLeadership() {
     reads_.FailAll(MakeStatus(absl::StatusCode::kFailedPrecondition,
                               "group {}: leadership was lost", group_.value()));
     reads_term_ = term;
+    if (options_.mutation == HostMutation::kAbortWhenLeadershipIsLost) {
+      AnswerAll(MakeStatus(absl::StatusCode::kAborted, "leadership was lost"));
+    }
   }
-  if (leads && announced_term_ == 0 && applied_term_ == term) {
+  const bool early = options_.mutation == HostMutation::kLeadBeforeOwnEntryApplied;
+  if (leads && announced_term_ == 0 && (applied_term_ == term || early)) {
     announced_term_ = term;
     effects_.TellLeader(group_, true, term);
   }
@@ -252,6 +261,9 @@ bool Replica::RunApplyJob(ApplyJob& job) {
           BodyRef{BodyKey{group_, entry.index, entry.term, ordinal}, body.size, body.crc32c});
     }
     verdicts[i] = machine_.Apply(committed, *batch);
+    if (options_.mutation == HostMutation::kAnswerBeforeCommit && job.answers[i]) {
+      AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
+    }
   }
   const AppliedMark mark{job.last, job.conf_state};
   const absl::Status written = store_.CommitState(std::move(batch), mark);
