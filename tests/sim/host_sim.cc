@@ -107,6 +107,7 @@ void HostSim::BeginFaults() {
   for (const auto& node : nodes_) {
     node->pace().disk_max = absl::Milliseconds(static_cast<int64_t>(luck_.Between(1, 60)));
     if (luck_.OneIn(3)) node->pace().apply_max = absl::Milliseconds(100);
+    paces_[node->id()] = node->pace();
   }
   Repeat(weather_.crash, [this] { CrashOne(); });
   Repeat(weather_.outage, [this] { CrashAll(); });
@@ -159,9 +160,11 @@ void HostSim::CrashAll() {
 
 void HostSim::Stall() {
   HostNode& node = AnyNode();
-  const NodePace usual = node.pace();
+  const NodePace usual = paces_[node.id()];
   (luck_.OneIn(2) ? node.pace().disk_max : node.pace().apply_max) = absl::Milliseconds(1500);
-  loop_.After(UpTo(absl::Seconds(5)), [&node, usual] { node.pace() = usual; });
+  loop_.After(UpTo(absl::Seconds(5)), [this, &node, usual] {
+    if (!healing_) node.pace() = usual;
+  });
 }
 
 void HostSim::Calm() {

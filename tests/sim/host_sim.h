@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -86,6 +87,7 @@ class HostSim {
   std::vector<NodeId> voters_;
   uint32_t queue_groups_ = 1;
   Weather weather_;
+  std::map<NodeId, NodePace> paces_;  // While faults last, between stalls.
   std::unique_ptr<HostChecker> checker_;
   std::unique_ptr<HostNetwork> network_;
   std::vector<std::unique_ptr<HostNode>> nodes_;
