@@ -17,6 +17,7 @@ IoPool::~IoPool() { Stop(); }
 void IoPool::Start() {
   int number = 0;
   for (auto& member : members_) {
+    if (member->thread.joinable()) continue;
     member->thread = std::thread([context = &member->context] { context->run(); });
     pthread_setname_np(member->thread.native_handle(), format("hf-io{}", number++).c_str());
   }

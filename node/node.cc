@@ -1,14 +1,9 @@
 #include "node/node.h"
 
-#include <ifaddrs.h>
-#include <netinet/in.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
-#include <cstring>
 #include <future>
 #include <thread>
 #include <utility>
@@ -27,6 +22,8 @@
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_verbs.h"
 #include "node/config/config_reader.h"
+#include "node/config/process.h"
+#include "node/control/control_state.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
@@ -37,6 +34,7 @@
 #include "node/late_sink.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/node_options.h"
 #include "node/node_store.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
@@ -44,6 +42,7 @@
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
 #include "proto/admin.pb.h"
+#include "queue/state/command_codec.h"
 #include "raft/host/group_host.h"
 #include "raft/host/ticker.h"
 #include "smtp/server/listener.h"
@@ -57,92 +56,11 @@ constexpr size_t kContextTasksMax = 1 << 20;
 constexpr absl::Duration kDiskProbeInterval = absl::Seconds(1);
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
 constexpr absl::Duration kQuestionTimeout = absl::Seconds(2);
+// Opening a store takes some room: a new log, new tables, the notes about them.
+constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
+constexpr std::chrono::milliseconds kSpaceLookInterval(200);
 // A stopping node waits so long for others to take over what it led.
 constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
-
-smtp::IpAddress AddressOf(const SocketAddress& address) {
-  const std::optional<smtp::IpAddress> parsed = smtp::IpAddress::Parse(address.ip);
-  HOLDFAST_CHECK(parsed.has_value()) << address.ToString();
-  return *parsed;
-}
-
-// Addresses under which this host can be reached: mail that DNS sends there is a loop.
-std::vector<std::string> OwnAddresses(const std::vector<ListenerSettings>& listeners) {
-  std::vector<std::string> addresses;
-  bool any = false;
-  for (const ListenerSettings& listener : listeners) {
-    any |= AddressOf(listener.address).IsUnspecified();
-    addresses.push_back(listener.address.ip);
-  }
-  ifaddrs* list = nullptr;
-  if (!any || getifaddrs(&list) != 0) return addresses;
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
-    if (one->ifa_addr == nullptr) continue;
-    if (one->ifa_addr->sa_family == AF_INET) {
-      std::array<uint8_t, 4> octets;
-      std::memcpy(octets.data(), &reinterpret_cast<sockaddr_in*>(one->ifa_addr)->sin_addr, 4);
-      addresses.push_back(smtp::IpAddress::V4(octets).ToString());
-    } else if (one->ifa_addr->sa_family == AF_INET6) {
-      std::array<uint8_t, 16> octets;
-      std::memcpy(octets.data(), &reinterpret_cast<sockaddr_in6*>(one->ifa_addr)->sin6_addr, 16);
-      addresses.push_back(smtp::IpAddress::V6(octets).ToString());
-    }
-  }
-  freeifaddrs(list);
-  return addresses;
-}
-
-smtp::ListenTls TlsOf(ListenerTls tls) {
-  switch (tls) {
-    case ListenerTls::kNone:
-      return smtp::ListenTls::kNone;
-    case ListenerTls::kStartTls:
-      return smtp::ListenTls::kStartTls;
-    case ListenerTls::kImplicit:
-      return smtp::ListenTls::kImplicit;
-  }
-  return smtp::ListenTls::kNone;
-}
-
-smtp::ListenerOptions ListenerOptionsOf(const NodeSettings& settings) {
-  smtp::ListenerOptions options;
-  for (const ListenerSettings& listener : settings.listeners) {
-    smtp::ListenPort port;
-    port.endpoint = {AddressOf(listener.address), listener.address.port};
-    port.roles = {listener.mx, listener.submission, listener.trusted};
-    port.tls = TlsOf(listener.tls);
-    options.ports.push_back(port);
-  }
-  const SessionSettings& sessions = settings.sessions;
-  options.sessions_max = sessions.sessions_max;
-  options.sessions_per_client_max = sessions.sessions_per_client_max;
-  options.hostname = settings.hostname;
-  options.limits.command_timeout = sessions.command_timeout;
-  options.limits.data_block_timeout = sessions.data_timeout;
-  options.limits.data_timeout = sessions.message_timeout;
-  options.limits.session_timeout = sessions.session_timeout;
-  options.limits.tls_timeout = sessions.tls_handshake_timeout;
-  options.limits.errors_max = static_cast<int>(sessions.errors_max);
-  options.limits.text_line_bytes_max = sessions.line_bytes_max;
-  options.limits.received_fields_max = static_cast<int>(sessions.hops_max);
-  return options;
-}
-
-raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings) {
-  const TimingSettings& timing = settings.timing;
-  raft::GroupHostOptions options;
-  options.tick = timing.tick;
-  options.heartbeat_ticks = std::max<int>(1, static_cast<int>(timing.heartbeat / timing.tick));
-  options.election_ticks = std::max<int>(2, static_cast<int>(timing.election_min / timing.tick));
-  options.self = settings.node_id;
-  options.commit_timeout = timing.commit_timeout;
-  if (settings.cluster) {
-    // A node that lags behind the log's beginning can't catch up in this release: keep much of it.
-    options.log_entries_kept = 500'000;
-    options.log_bytes_kept = uint64_t{256} << 20;
-  }
-  return options;
-}
 
 // Routes an attempt's intent to the duties of its group.
 class IntentRouter final : public IntentRecorder {
@@ -158,6 +76,13 @@ class IntentRouter final : public IntentRecorder {
  private:
   std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
 };
+
+absl::Status CheckCommand(GroupId group, std::string_view bytes) {
+  const absl::StatusOr<command::Command> command = queue::DecodeCommand(bytes);
+  HOLDFAST_RETURN_IF_ERROR(command.status());
+  if (ControlState::Knows(*command) == (group == kControlGroup)) return absl::OkStatus();
+  return absl::InvalidArgumentError("a command of another kind of group");
+}
 
 UnderWayQuestion UnderWayQuestions(PeerRoom& room) {
   return [&room](NodeId node, GroupId group, uint64_t boot_id, std::vector<uint64_t> attempts,
@@ -192,6 +117,11 @@ class Node::Impl {
 
  private:
   absl::Status OpenStore(const std::function<bool()>& give_up);
+  // Answers 452 until the data directory's disk has so many free bytes. kCancelled: `give_up`.
+  absl::Status WaitForSpace(uint64_t bytes, const std::function<bool()>& give_up);
+  // Takes connections from now on. Idempotent.
+  void Listen();
+  std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Proposer();
   // A cluster's directory without its peers, or a lonely one's with peers.
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
@@ -290,7 +220,7 @@ absl::Status Node::Impl::Bind() {
 
 absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   // Read at every start: a first start that ended before its policy was replicated must not leave
-  // the default one in effect. SeedPolicy() asks whether there is one already.
+  // the default one in effect. ClusterDuties proposes it only if there is none yet.
   const auto check_seed = [this]() -> absl::Status {
     if (settings_.policy_file.empty()) return absl::OkStatus();
     FileText file = ReadConfigFile(settings_.policy_file);
@@ -309,15 +239,52 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
     return room_.Form(give_up);
   };
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, NodeStoreExists(settings_, clock_));
+  if (exists) HOLDFAST_RETURN_IF_ERROR(WaitForSpace(kOpenBytes, give_up));
   HOLDFAST_RETURN_IF_ERROR(room_.Start(exists));
-  HOLDFAST_ASSIGN_OR_RETURN(OpenedStore opened,
-                            OpenNodeStore(settings_, clock_, room_.cluster_id(), first_nodes));
-  store_ = std::move(opened.store);
+  absl::StatusOr<OpenedStore> opened;
+  while (true) {
+    opened = OpenNodeStore(settings_, clock_, room_.cluster_id(), first_nodes);
+    if (!exists || opened.status().code() != absl::StatusCode::kResourceExhausted) break;
+    // It takes more than that: a large log to bring into tables.
+    HOLDFAST_ASSIGN_OR_RETURN(const uint64_t too_few, FreeBytesOf(settings_));
+    HOLDFAST_RETURN_IF_ERROR(WaitForSpace(too_few + kOpenBytes, give_up));
+  }
+  HOLDFAST_RETURN_IF_ERROR(opened.status());
+  store_ = std::move(opened->store);
   HOLDFAST_RETURN_IF_ERROR(CheckVoters());
-  room_.SetFormed();
-  if (!opened.created) seed_status_ = check_seed();
+  HOLDFAST_RETURN_IF_ERROR(room_.SetFormed());
+  if (!opened->created) seed_status_ = check_seed();
   LookAtDisk();
   return absl::OkStatus();
+}
+
+absl::Status Node::Impl::WaitForSpace(uint64_t bytes, const std::function<bool()>& give_up) {
+  HOLDFAST_ASSIGN_OR_RETURN(uint64_t free_bytes, FreeBytesOf(settings_));
+  if (free_bytes >= bytes) return absl::OkStatus();
+  Log(LogLevel::kError, "no_space",
+      {{"data_dir", settings_.data_dir},
+       {"free_bytes", free_bytes},
+       {"needed_bytes", bytes},
+       {"advice", "make room on this file system; the node goes on by itself"}});
+  health_.SetNoSpace(true);
+  Listen();
+  // Ready to answer, if only with 452: the service manager must not end it.
+  (void)NotifySystemd("READY=1\nSTATUS=waiting for free disk space");
+  while (free_bytes < bytes) {
+    if (give_up()) return absl::CancelledError("stopped while it waited for disk space");
+    std::this_thread::sleep_for(kSpaceLookInterval);
+    HOLDFAST_ASSIGN_OR_RETURN(free_bytes, FreeBytesOf(settings_));
+  }
+  health_.SetNoSpace(false);
+  Log(LogLevel::kInfo, "space_back", {{"free_bytes", free_bytes}});
+  (void)NotifySystemd("STATUS=");
+  return absl::OkStatus();
+}
+
+void Node::Impl::Listen() {
+  if (std::exchange(listening_, true)) return;
+  io_.Start();
+  listener_->Start();
 }
 
 absl::Status Node::Impl::CheckVoters() const {
@@ -342,12 +309,15 @@ void Node::Impl::LookAtDisk() {
       {{"free_bytes", *free_bytes}, {"reserve_bytes", health_.disk().reserve_bytes()}});
 }
 
-void Node::Impl::MakeDuties() {
-  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Node::Impl::Proposer() {
+  return [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
     router_->Propose(group, std::move(proposal), std::move(done));
   };
+}
+
+void Node::Impl::MakeDuties() {
   const DutyParts parts{*host_,
-                        propose,
+                        Proposer(),
                         UnderWayQuestions(room_),
                         *apply_context_,
                         *store_,
@@ -365,7 +335,10 @@ void Node::Impl::MakeDuties() {
   Random random = Random::FromKernel();
   options.boot_id = random.Next();
   options.started = clock_.Now();
-  options.submission_max = settings_.sessions.session_timeout;
+  // Content may come for as long as message_timeout, and clocks may differ.
+  options.submission_max =
+      std::max(settings_.sessions.session_timeout, settings_.sessions.message_timeout) +
+      kClockDifferenceMax;
   options.lease = room_.alone() ? absl::InfiniteDuration()
                                 : settings_.timing.election_min * 0.8 - settings_.timing.tick;
   options.scheduler.attempts_max = settings_.attempts.connections_max;
@@ -390,12 +363,9 @@ absl::Status Node::Impl::StartGroups() {
         return *machines_.at(group.value() - 1);
       });
   StartRouter();
-  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
-    router_->Propose(group, std::move(proposal), std::move(done));
-  };
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{propose, leaders_, policy_, clock_, metrics_, health_}, settings_.node_id,
-      settings_.sessions.memory_bytes_max);
+      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_},
+      settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
   AttemptRunnerOptions runner;
@@ -441,7 +411,7 @@ void Node::Impl::StartRouter() {
         if (!status) return {};
         return {status->leader, status->leading && status->leader == settings_.node_id};
       },
-      nullptr, clock_};
+      nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
     parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
       room_.Call(to, std::move(request), timeout, std::move(done));
@@ -452,7 +422,6 @@ void Node::Impl::StartRouter() {
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
-  options.call_timeout = settings_.timing.commit_timeout + absl::Seconds(2);
   router_ = std::make_unique<ProposeRouter>(std::move(parts), options);
 }
 
@@ -460,6 +429,11 @@ void Node::Impl::ServePeers() {
   PeerGate& gate = room_.gate();
   gate.Serve(peer_call::Request::kPropose, [this](NodeId, peer_call::Request request, auto reply) {
     const GroupId group{request.propose().group()};
+    // Once committed, a command that can't be applied would end every node.
+    if (absl::Status known = CheckCommand(group, request.propose().command()); !known.ok()) {
+      reply(known);
+      return;
+    }
     host_->Propose(group, TakeProposal(*request.mutable_propose()),
                    [reply](const raft::ProposeResult& result) { reply(ProposedAnswer(result)); });
   });
@@ -478,6 +452,17 @@ void Node::Impl::ServePeers() {
       reply(std::move(answer));
     });
   });
+  gate.Serve(peer_call::Request::kHandOver,
+             [this](NodeId peer, peer_call::Request request, auto reply) {
+               const peer_call::HandOver& asked = request.hand_over();
+               const absl::Status begun =
+                   cluster_->HandOverOnRequest(GroupId{asked.group()}, NodeId{asked.to_node_id()},
+                                               format("node {} asked for it", peer.value()));
+               if (!begun.ok()) return reply(begun);
+               peer_call::Answer answer;
+               answer.mutable_hand_over();
+               reply(std::move(answer));
+             });
   room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
 }
 
@@ -528,11 +513,8 @@ absl::Status Node::Impl::StartPeople() {
       settings_.node_id, settings_.timing.drain_deadline,
       [this](bool paused) { listener_->SetPaused(paused); },
       [this] { return listener_->sessions(); }, [this] { return runner_->running(); }});
-  const auto propose = [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
-    router_->Propose(group, std::move(proposal), std::move(done));
-  };
   backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
-      *host_, propose, *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
+      *host_, Proposer(), *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
       kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
       [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
@@ -566,8 +548,7 @@ absl::Status Node::Impl::Start(const std::function<bool()>& give_up) {
   HOLDFAST_RETURN_IF_ERROR(StartGroups());
   HOLDFAST_RETURN_IF_ERROR(WaitForLeadership());
   HOLDFAST_RETURN_IF_ERROR(StartPeople());
-  listener_->Start();
-  listening_ = true;
+  Listen();
   std::string smtp_text;
   for (const smtp::Endpoint& endpoint : listener_->bound()) {
     if (!smtp_text.empty()) smtp_text += ",";
@@ -620,6 +601,7 @@ void Node::Impl::HandOverGroups() {
 void Node::Impl::Stop() {
   if (std::exchange(stopped_, true)) return;
   if (admin_ != nullptr) admin_->SetServing(false);
+  if (verbs_ != nullptr) verbs_->SetStopping();
   if (ticker_ != nullptr) HandOverGroups();
   if (listening_) {
     auto ended = std::make_shared<std::promise<void>>();

@@ -1,13 +1,37 @@
 #include "node/node_store.h"
 
+#include <sys/statvfs.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <vector>
 
+#include "base/check.h"
 #include "base/log.h"
+#include "node/config/process.h"
 #include "raft/host/group_host.h"
 #include "raft/storage/rocksdb_store.h"
 
 namespace holdfast::node {
 namespace {
+
+// A full disk is no reason to be away: started anew, the node says 452 and waits for room.
+[[noreturn]] void EndWithStore(const std::string& why, bool restart) {
+  if (restart) {
+    Log(LogLevel::kError, "no_space",
+        {{"reason", why}, {"next", "starting anew, to wait for room"}});
+    const absl::Status failed = RestartProcess();
+    Log(LogLevel::kError, "restart_failed", {{"reason", Message(failed)}});
+  }
+  DieOfEnvironment(why.c_str());
+}
+
+bool MayBindAgain(const NodeSettings& settings) {
+  return MayBindLowPorts() ||
+         std::none_of(settings.listeners.begin(), settings.listeners.end(),
+                      [](const ListenerSettings& one) { return one.address.port < 1024; });
+}
 
 raft::StoreOptions OptionsOf(const NodeSettings& settings, const Clock& clock) {
   raft::StoreOptions options;
@@ -22,10 +46,22 @@ raft::StoreOptions OptionsOf(const NodeSettings& settings, const Clock& clock) {
   options.open_files_max = static_cast<int>(settings.storage.open_files_max);
   options.background_jobs_max = static_cast<int>(settings.storage.background_threads);
   options.clock = &clock;
+  options.fatal = [may_restart = MayBindAgain(settings)](const std::string& why, bool no_space) {
+    EndWithStore(why, no_space && may_restart);
+  };
   return options;
 }
 
 }  // namespace
+
+absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings) {
+  struct statvfs space {};
+  if (statvfs(settings.data_dir.c_str(), &space) != 0) {
+    return MakeStatus(absl::StatusCode::kUnavailable, "free space of {}: {}", settings.data_dir,
+                      std::strerror(errno));
+  }
+  return uint64_t{space.f_bavail} * space.f_frsize;
+}
 
 absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock) {
   return raft::StoreExists(OptionsOf(settings, clock));

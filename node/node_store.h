@@ -24,12 +24,16 @@ struct OpenedStore {
   bool created = false;
 };
 
+// What the data directory's file system has for us.
+absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings);
+
 // There is a store, whatever its state.
 absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock);
 
 // kFailedPrecondition: in use, or another node's or cluster's; kUnimplemented: of a newer format;
-// kDataLoss. `first_nodes` is asked before anything is created; its error is returned and nothing
-// is made. An empty cluster id asks for a new one.
+// kDataLoss; kResourceExhausted: the disk is too full to open it. `first_nodes` is asked before
+// anything is created; its error is returned and nothing is made. An empty cluster id asks for a
+// new one.
 absl::StatusOr<OpenedStore> OpenNodeStore(
     const NodeSettings& settings, const Clock& clock, const std::string& cluster_id,
     const std::function<absl::StatusOr<FirstNodes>()>& first_nodes);

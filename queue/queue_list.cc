@@ -257,6 +257,12 @@ absl::StatusOr<rows::RememberedRow> Remembered(const TablesReader& reader, const
   return row;
 }
 
+std::optional<AttemptKey> IntentOf(const rows::UnitRow& unit) {
+  if (!unit.has_intent()) return std::nullopt;
+  const rows::AttemptRow& intent = unit.intent();
+  return AttemptKey{intent.attempt_id(), intent.node_id(), intent.boot_id()};
+}
+
 absl::StatusOr<InDoubtPage> ListInDoubt(const TablesReader& reader, size_t max,
                                         std::string_view page_token) {
   KeyRange range = ListRange(UnitList::kIntent);
@@ -271,12 +277,11 @@ absl::StatusOr<InDoubtPage> ListInDoubt(const TablesReader& reader, size_t max,
         if (!bad.ok()) return false;
         last = key;
         absl::StatusOr<rows::UnitRow> unit = ReadUnit(reader, place->unit);
-        if (!unit.ok() || !unit->has_intent()) return true;  // Settled since the scan began.
-        const rows::AttemptRow& intent = unit->intent();
-        page.units.push_back({place->unit,
-                              place->destination,
-                              {intent.attempt_id(), intent.node_id(), intent.boot_id()},
-                              absl::FromUnixMicros(intent.stamped_us()),
+        if (!unit.ok()) return true;  // Settled since the scan began.
+        const std::optional<AttemptKey> attempt = IntentOf(*unit);
+        if (!attempt) return true;  // So was this one.
+        page.units.push_back({place->unit, place->destination, *attempt,
+                              absl::FromUnixMicros(unit->intent().stamped_us()),
                               unit->in_doubt_count()});
         return true;
       });

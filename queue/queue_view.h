@@ -124,6 +124,9 @@ absl::StatusOr<MessageView> ShowMessage(const TablesReader& reader, const QueueI
 // A message's fate after it is gone, as long as it is remembered: RememberedRow::ENDED, ABANDONED.
 absl::StatusOr<rows::RememberedRow> Remembered(const TablesReader& reader, const QueueId& id);
 
+// The attempt whose intent is open; its number alone says nothing, for nodes count alike.
+std::optional<AttemptKey> IntentOf(const rows::UnitRow& unit);
+
 // Units whose attempt may be past its final dot: what a new leader waits for, then settles with an
 // outcome marked in_doubt.
 struct InDoubtUnit {

@@ -125,6 +125,18 @@ TEST(QueueViewTest, StaleSubmissionsAndLiveBodiesAreFound) {
             absl::StatusCode::kCancelled);
 }
 
+// Nodes number their attempts alike: only number, node and life together name one.
+TEST(QueueViewTest, AnIntentIsOfOneNodesLife) {
+  rows::UnitRow unit;
+  EXPECT_EQ(IntentOf(unit), std::nullopt);
+  unit.mutable_intent()->set_attempt_id(7);
+  unit.mutable_intent()->set_node_id(2);
+  unit.mutable_intent()->set_boot_id(99);
+  EXPECT_EQ(IntentOf(unit), (AttemptKey{7, 2, 99}));
+  EXPECT_NE(IntentOf(unit), (AttemptKey{7, 1, 99}));
+  EXPECT_NE(IntentOf(unit), (AttemptKey{7, 2, 98}));
+}
+
 TEST(QueueViewTest, TotalsAreKept) {
   TestQueue queue;
   queue.Enqueue({.id = 1, .to = {"r@one.test", "s@two.test"}});

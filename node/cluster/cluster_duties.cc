@@ -40,8 +40,14 @@ void ClusterDuties::Tick() {
   parts_.health.SetPolicyPending(pending);
   if (pending) SeedPolicy();
   const absl::Duration now = parts_.clock.SinceBoot();
-  if (draining() || parts_.room.alone() || now < next_balance_) return;
+  if (parts_.room.alone() || now < next_balance_) return;
   next_balance_ = now + kBalanceInterval;
+  if (draining()) {
+    // Again: the first try may have failed, and others may hand a group to this node before they
+    // hear that it leaves.
+    HandOverLed(groups);
+    return;
+  }
   const auto may_take = [this](NodeId node) { return MayTake(node); };
   for (const LeaderMove& move : balance_.Next(groups, may_take, now)) {
     HandOver(move.group, move.target, "its home is back");
@@ -65,32 +71,58 @@ void ClusterDuties::HandOver(GroupId group, NodeId target, std::string_view reas
   parts_.apply.Post([duties, target] { duties->HandOver(target); });
 }
 
-NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group, NodeId self) {
+absl::Status ClusterDuties::HandOverOnRequest(GroupId group, NodeId target,
+                                              std::string_view reason) {
+  const std::optional<raft::GroupStatus> status = parts_.host.Status(group);
+  const bool fit =
+      status && status->role == raft::Role::kLeader && target != options_.self &&
+      std::find(status->voters.begin(), status->voters.end(), target) != status->voters.end();
+  if (!fit) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "node {} does not lead group {}, or node {} is no other voter of it",
+                      options_.self.value(), group.value(), target.value());
+  }
+  HandOver(group, target, reason);
+  return absl::OkStatus();
+}
+
+NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
   raft::LogIndex best{};
   for (const auto& [node, member] : group.members) {
-    if (node != self && member.active && !member.learner) best = std::max(best, member.match);
+    if (node != options_.self && member.active && !member.learner) {
+      best = std::max(best, member.match);
+    }
   }
   std::vector<NodeId> fit;
-  const NodeId home = HomeOf(group.group, group.voters);
+  std::vector<NodeId> willing;
   for (const NodeId voter : group.voters) {
     const auto member = group.members.find(voter);
-    if (voter == self || member == group.members.end() || !member->second.active) continue;
-    if (member->second.match + kEntriesBehindMax < best) continue;
-    if (voter == home) return home;  // It need not move again.
+    if (voter == options_.self || member == group.members.end()) continue;
+    if (!member->second.active || member->second.match + kEntriesBehindMax < best) continue;
     fit.push_back(voter);
+    if (MayTake(voter)) willing.push_back(voter);
   }
-  if (fit.empty()) return NodeId{};
-  return fit[group.group.value() % fit.size()];
+  // Rather one that leaves too, or is loaded, than none.
+  const std::vector<NodeId>& choice = willing.empty() ? fit : willing;
+  if (choice.empty()) return NodeId{};
+  // At home it need not move again.
+  const NodeId home = HomeOf(group.group, group.voters);
+  if (std::find(choice.begin(), choice.end(), home) != choice.end()) return home;
+  return choice[group.group.value() % choice.size()];
+}
+
+void ClusterDuties::HandOverLed(const std::vector<raft::GroupStatus>& groups) {
+  for (const raft::GroupStatus& group : groups) {
+    if (group.role != raft::Role::kLeader || group.handing_over) continue;
+    const NodeId target = BestFollower(group);
+    if (target != NodeId{}) HandOver(group.group, target, "this node leaves");
+  }
 }
 
 void ClusterDuties::HandOverAll() {
   draining_.store(true);
   parts_.host.SetMayCampaign(false);
-  for (const raft::GroupStatus& group : parts_.host.Statuses()) {
-    if (group.role != raft::Role::kLeader) continue;
-    const NodeId target = BestFollower(group, options_.self);
-    if (target != NodeId{}) HandOver(group.group, target, "this node leaves");
-  }
+  HandOverLed(parts_.host.Statuses());
 }
 
 void ClusterDuties::TakePartAgain() {

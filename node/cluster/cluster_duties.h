@@ -61,10 +61,14 @@ class ClusterDuties {
   peer_call::Beat MakeBeat() const;
 
   // Groups led here go to other nodes, as far as there are any that can lead, and this node does
-  // not campaign any more. What comes of it shows in LeadsAnything().
+  // not campaign any more. What comes of it shows in LeadsAnything(); Tick() tries again until
+  // TakePartAgain().
   void HandOverAll();
   // Takes part again.
   void TakePartAgain();
+  // For an operator, wherever the request came in. kFailedPrecondition: not led here, or `target`
+  // is no other voter of it.
+  absl::Status HandOverOnRequest(GroupId group, NodeId target, std::string_view reason);
   // A group that this node leads; GroupDuties::HandOver().
   void HandOver(GroupId group, NodeId target, std::string_view reason);
   bool LeadsAnything() const;
@@ -72,8 +76,10 @@ class ClusterDuties {
 
  private:
   void SeedPolicy();
+  void HandOverLed(const std::vector<raft::GroupStatus>& groups);
   // The best other voter to lead; 0: none is fit.
-  static NodeId BestFollower(const raft::GroupStatus& group, NodeId self);
+  NodeId BestFollower(const raft::GroupStatus& group) const;
+  // It was heard from lately, stays, and has load to spare.
   bool MayTake(NodeId node) const;
 
   const Parts parts_;

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::chrono::milliseconds kLookInterval(10);
 constexpr absl::Duration kTransferWait = absl::Seconds(10);
+constexpr absl::Duration kAskLeaderTimeout = absl::Seconds(2);
 // An answer needs time to travel before the caller's own deadline.
 constexpr absl::Duration kAnswerTime = absl::Milliseconds(200);
 
@@ -43,6 +44,23 @@ absl::Status ClusterVerbs::Status(admin::ClusterStatusResponse* response) const 
   return read;
 }
 
+// The leader ends its attempts first, so it has to be told, not only its Raft group.
+absl::Status ClusterVerbs::BeginTransfer(GroupId group, NodeId leader, NodeId target) {
+  if (leader == target) return absl::OkStatus();
+  if (leader == parts_.self) {
+    return parts_.cluster.HandOverOnRequest(group, target, "an operator asked for it");
+  }
+  peer_call::Request request;
+  request.mutable_hand_over()->set_group(group.value());
+  request.mutable_hand_over()->set_to_node_id(target.value());
+  auto answered = std::make_shared<std::promise<absl::Status>>();
+  parts_.room.Call(leader, EncodeRequest(std::move(request)), kAskLeaderTimeout,
+                   [answered](const absl::StatusOr<std::string>& answer) {
+                     answered->set_value(answer.status());
+                   });
+  return Annotate(answered->get_future().get(), format("node {}", leader.value()));
+}
+
 absl::Status ClusterVerbs::Transfer(const admin::ClusterTransferRequest& request,
                                     absl::Time deadline, admin::ClusterTransferResponse* response) {
   const GroupId group{request.group()};
@@ -59,12 +77,7 @@ absl::Status ClusterVerbs::Transfer(const admin::ClusterTransferRequest& request
     return MakeStatus(absl::StatusCode::kFailedPrecondition,
                       "group {} has no leader: no majority is connected", group.value());
   }
-  if (status->leader == parts_.self) {
-    parts_.cluster.HandOver(group, target, "an operator asked for it");
-  } else if (status->leader != target) {
-    // The leader carries it out when it hears of it.
-    parts_.host.TransferLeadership(group, target);
-  }
+  HOLDFAST_RETURN_IF_ERROR(BeginTransfer(group, status->leader, target));
   const absl::Time until = std::min(deadline - kAnswerTime, parts_.clock.Now() + kTransferWait);
   while (true) {
     const std::optional<raft::GroupStatus> now = parts_.host.Status(group);
@@ -72,7 +85,7 @@ absl::Status ClusterVerbs::Transfer(const admin::ClusterTransferRequest& request
       response->set_leader_node_id(target.value());
       return absl::OkStatus();
     }
-    if (parts_.clock.Now() >= until) break;
+    if (parts_.clock.Now() >= until || stopping_.load()) break;
     std::this_thread::sleep_for(kLookInterval);
   }
   return MakeStatus(absl::StatusCode::kFailedPrecondition,
@@ -107,7 +120,7 @@ absl::Status ClusterVerbs::Drain(const admin::NodeDrainRequest& request, absl::T
   parts_.pause_listener(true);
   parts_.cluster.HandOverAll();
   bool done = false;
-  while (!done && parts_.clock.Now() < until) {
+  while (!done && parts_.clock.Now() < until && !stopping_.load()) {
     done = !parts_.cluster.LeadsAnything() && parts_.sessions() == 0 && AttemptsIdle();
     if (!done) std::this_thread::sleep_for(kLookInterval);
   }
@@ -122,6 +135,7 @@ absl::Status ClusterVerbs::Drain(const admin::NodeDrainRequest& request, absl::T
 }
 
 absl::Status ClusterVerbs::Undrain() {
+  if (stopping_.load()) return absl::FailedPreconditionError("the node is stopping");
   parts_.cluster.TakePartAgain();
   parts_.pause_listener(false);
   parts_.health.SetDraining(false);

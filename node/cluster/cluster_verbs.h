@@ -15,7 +15,6 @@
 
 #include "base/clock.h"
 #include "base/context.h"
-#include "base/mutex.h"
 #include "base/status.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_view.h"
@@ -62,10 +61,15 @@ class ClusterVerbs {
                      admin::NodeDrainResponse* response);
   absl::Status Undrain();
 
+  // The node stops: nobody waits here any more, and nothing that it does for that is undone.
+  void SetStopping() { stopping_.store(true); }
+
  private:
+  absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);
   bool AttemptsIdle() const;
 
   const Parts parts_;
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace holdfast::node

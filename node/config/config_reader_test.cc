@@ -166,6 +166,9 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
        "f:1:48: tick must be between 1ms and 10s, and is 1h\n"
        "f:1:29: election_max must be at least 1.5 times election_min\n"},
       {"cluster { }", "f:1:1: a cluster needs peers; leave `cluster` out for a single node\n"},
+      {"cluster { peers { node_id: 2 } peers { node_id: 3 } peers { node_id: 4 }\n"
+       "peers { node_id: 5 } peers { node_id: 6 } peers { node_id: 7 } peers { node_id: 8 } }",
+       "f:1:11: a cluster has at most 7 nodes: this one and 6 peers, not 7\n"},
       {"cluster { tls { certificate_file: \"c\" key_file: \"k\" authority_file: \"a\" }\n"
        "  peers { node_id: 1 address: \"a b\" } }",
        "f:2:11: node_id 1 is taken, by this node or another peer\n"

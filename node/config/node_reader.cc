@@ -23,6 +23,8 @@ namespace holdfast::node {
 namespace {
 
 constexpr uint64_t kMebibyte = 1 << 20;
+// As many nodes as a forming call may name (kFirstNodesMax), less this one.
+constexpr int kPeersMax = 6;
 constexpr uint64_t kBytesMax = uint64_t{1} << 50;
 
 class NodeReader {
@@ -403,6 +405,11 @@ class NodeReader {
     const int peers = scope.CountOf("peers");
     if (peers == 0) {
       scope.Problem("peers", "a cluster needs peers; leave `cluster` out for a single node");
+      return;
+    }
+    if (peers > kPeersMax) {
+      scope.Problem("peers", format("a cluster has at most {} nodes: this one and {} peers, not {}",
+                                    kPeersMax + 1, kPeersMax, peers));
       return;
     }
     bool plain_text = false;

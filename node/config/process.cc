@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
+#include <linux/close_range.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -17,6 +19,7 @@
 #include <cstring>
 #include <filesystem>
 #include <optional>
+#include <vector>
 
 #include "base/status.h"
 #include "base/text.h"
@@ -135,6 +138,30 @@ absl::Status DropPrivileges(const std::string& user) {
   }
   prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   return absl::OkStatus();
+}
+
+absl::Status RestartProcess() {
+  std::string arguments;
+  const int file = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+  if (file < 0) return SystemError("/proc/self/cmdline");
+  char piece[4096];
+  ssize_t count = 0;
+  while ((count = read(file, piece, sizeof(piece))) > 0) arguments.append(piece, count);
+  if (count < 0 || arguments.empty()) return SystemError("/proc/self/cmdline");
+  std::vector<char*> argv;
+  for (size_t at = 0; at < arguments.size(); at += std::strlen(&arguments[at]) + 1) {
+    argv.push_back(&arguments[at]);
+  }
+  argv.push_back(nullptr);
+  // Ports and the store's lock are for the new program to take.
+  if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) != 0) return SystemError("close_range");
+  execv("/proc/self/exe", argv.data());
+  return SystemError("execv");
+}
+
+bool MayBindLowPorts() {
+  return geteuid() == 0 ||
+         prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_IS_SET, CAP_NET_BIND_SERVICE, 0, 0) == 1;
 }
 
 absl::Status NotifySystemd(std::string_view state) {

@@ -28,6 +28,13 @@ absl::Status GiveDirectoryTo(const std::string& path, const std::string& user);
 // kPermissionDenied. Empty: nothing.
 absl::Status DropPrivileges(const std::string& user);
 
+// Starts this program anew in this process, with the arguments that it was started with; all open
+// files are closed. Callable on any thread, whatever the others do; returns only if it failed.
+absl::Status RestartProcess();
+
+// Whether this process can bind ports below 1024 now: root, or given the right by its service.
+bool MayBindLowPorts();
+
 // sd_notify(3) without libsystemd: sends `state` ("READY=1", "STOPPING=1", "STATUS=...") to the
 // socket that NOTIFY_SOCKET names. OK, and nothing done, when there is none.
 absl::Status NotifySystemd(std::string_view state);

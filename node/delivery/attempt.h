@@ -30,6 +30,7 @@ struct AttemptTask {
   std::string queue_id;
   uint32_t unit = 0;
   uint64_t attempt_id = 0;
+  uint64_t leadership = 0;  // Of the group's duties, in which it was granted.
   std::string destination;
   uint32_t attempts_before = 0;
   absl::Time accepted;
@@ -56,7 +57,7 @@ struct AttemptReport {
   std::string tls;  // "TLSv1.3 TLS_AES_256_GCM_SHA384"
   // No host of the destination could be talked to: the destination is to blame, not the message.
   bool destination_failed = false;
-  // An intent was committed for this attempt.
+  // An intent was committed for this attempt, or may have been.
   bool intent_made = false;
   // NOTIFY=SUCCESS was passed on to a remote that speaks DSN.
   bool dsn_passed_on = false;

@@ -284,7 +284,8 @@ boost::asio::awaitable<absl::Status> AttemptConversation::BeforeFinalDot() {
   };
   absl::Status status = co_await AwaitCallback<absl::Status>(start);
   if (first) intent_ = status;
-  report_.intent_made |= status.ok() || absl::IsAborted(status);
+  // Committed, committed but the lease is lost, or perhaps committed.
+  report_.intent_made |= status.ok() || absl::IsAborted(status) || absl::IsDeadlineExceeded(status);
   if (status.ok() && aborted_) co_return absl::CancelledError("attempts are being stopped");
   co_return status;
 }

@@ -26,7 +26,6 @@ constexpr absl::Duration kHandOverWait = absl::Seconds(3);
 // counts.
 constexpr absl::Duration kQuestionInterval = absl::Seconds(2);
 constexpr absl::Duration kClaimLifetime = absl::Seconds(10);
-constexpr size_t kAttemptsPerQuestionMax = 1000;
 // In the suspects' gate all have one destination.
 constexpr char kSuspects[] = "suspects";
 
@@ -82,7 +81,8 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
                              },
                              parts.clock},
           options.lease)),
-      random_(Random::FromKernel()) {}
+      random_(Random::FromKernel()),
+      claims_(options.node, kClaimLifetime) {}
 
 GroupDuties::~GroupDuties() = default;
 
@@ -98,7 +98,7 @@ absl::StatusOr<queue::MessageView> GroupDuties::Show(const queue::QueueId& id) c
 void GroupDuties::OnLeaderChange(bool leads) {
   leads_ = leads;
   hand_over_.reset();
-  claimed_.clear();
+  claims_.Clear();
   next_question_ = absl::ZeroDuration();
   recorder_->OnLeaderChange(leads);
   for (const auto& [attempt, key] : std::exchange(settling_, {})) parts_.notes.Interrupt(key);
@@ -110,9 +110,10 @@ void GroupDuties::OnLeaderChange(bool leads) {
     parts_.runner.AbortShortOfDot(group_);
     return;
   }
-  leading_since_ = parts_.clock.Now();
+  ++leadership_;
+  leading_since_ = parts_.clock.SinceBoot();
   next_sweep_ = leading_since_;
-  scheduler_.OnLeader(leading_since_);
+  scheduler_.OnLeader(parts_.clock.Now());
   AbandonStale();
   RunScheduler();
 }
@@ -169,12 +170,13 @@ void GroupDuties::Tick() {
   recorder_->Tick();
   if (!leads_) return;
   FollowHandOver();
-  if (parts_.clock.Now() >= next_sweep_) {
-    next_sweep_ = parts_.clock.Now() + kSweepInterval;
+  const absl::Duration now = parts_.clock.SinceBoot();
+  if (now >= next_sweep_) {
+    next_sweep_ = now + kSweepInterval;
     SettleInDoubt();
     FollowQuarantine();
   }
-  if (parts_.clock.Now() >= next_stale_sweep_) AbandonStale();
+  if (now >= next_stale_sweep_) AbandonStale();
   const uint64_t version = parts_.policy.Current()->version();
   if (std::exchange(policy_version_, version) != version) scheduler_.OnPolicy();
   RunScheduler();
@@ -239,7 +241,9 @@ void GroupDuties::EnterGate(const std::shared_ptr<AttemptTask>& task, const queu
                     [this, task, key, failed_already](ByteBudget::Reservation reservation) {
                       task->memory = std::move(reservation);
                       parts_.notes.Begin(key);
-                      if (failed_already.empty()) {
+                      if (!MayStart(*task)) {  // It may have waited long at the gate.
+                        ReportNotSent(task);
+                      } else if (failed_already.empty()) {
                         Launch(task);
                       } else {
                         FailWithoutAttempt(task, failed_already);
@@ -294,6 +298,7 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
   task->queue_id = grant.key.queue_id.ToString();
   task->unit = grant.key.unit;
   task->attempt_id = grant.attempt_id;
+  task->leadership = leadership_;
   task->destination = unit.row.destination();
   task->attempts_before = unit.row.attempts();
   task->accepted = absl::FromUnixMicros(view.row.accepted_us());
@@ -325,11 +330,6 @@ void GroupDuties::ReportNotSent(const std::shared_ptr<AttemptTask>& task) {
 }
 
 void GroupDuties::Launch(std::shared_ptr<AttemptTask> task) {
-  // It may have waited long at the gate.
-  if (!MayAttempt()) {
-    ReportNotSent(task);
-    return;
-  }
   Context* const apply = &parts_.apply;
   parts_.runner.Start(std::move(task),
                       [this, apply](std::shared_ptr<AttemptTask> done, AttemptReport report) {
@@ -371,11 +371,12 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     text = report.outcomes.front().answer.ToString();
   }
   const absl::StatusOr<queue::MessageView> view = Show(*id);
-  // Removed by an operator meanwhile: nothing to record. Led elsewhere, and no dot was allowed: the
-  // unit is due there.
+  // Removed by an operator meanwhile: nothing to record. Led elsewhere, now or in between, and no
+  // dot was allowed: the unit is due there, or has gone on without us.
   const bool intended = view.ok() && task->unit < view->units.size() &&
-                        view->units[task->unit].row.intent().attempt_id() == task->attempt_id;
-  if (!view.ok() || (!leads_ && !intended && !report.intent_made)) {
+                        queue::IntentOf(view->units[task->unit].row) == KeyOf(task->attempt_id);
+  const bool ours = leads_ && task->leadership == leadership_;
+  if (!view.ok() || (!ours && !intended && !report.intent_made)) {
     EndGrant(key, task->attempt_id, view.ok() ? kind : queue::AttemptEnded::Kind::kGone, text);
     return;
   }
@@ -413,34 +414,25 @@ void GroupDuties::ConfirmLeadership(const AttemptTask& /*task*/,
 }
 
 void GroupDuties::AskAboutIntents(const std::vector<queue::InDoubtUnit>& units) {
+  claims_.Keep(units);
   const absl::Duration now = parts_.clock.SinceBoot();
-  std::erase_if(claimed_, [now](const auto& one) { return one.second < now; });
   if (now < next_question_) return;
   next_question_ = now + kQuestionInterval;
-  std::map<std::pair<uint64_t, uint64_t>, std::vector<uint64_t>> questions;
-  for (const queue::InDoubtUnit& unit : units) {
-    if (unit.attempt.node_id == options_.node.value()) continue;
-    std::vector<uint64_t>& attempts = questions[{unit.attempt.node_id, unit.attempt.boot_id}];
-    if (attempts.size() < kAttemptsPerQuestionMax) attempts.push_back(unit.attempt.attempt_id);
-  }
-  for (auto& [maker, attempts] : questions) {
+  for (auto& [maker, attempts] : claims_.Questions(units)) {
     Context* const apply = &parts_.apply;
-    const auto [node, boot] = maker;
+    const auto asked = std::make_shared<const std::vector<uint64_t>>(attempts);
     parts_.ask_under_way(
-        NodeId{node}, group_, boot, std::move(attempts),
-        [this, apply, node = node, boot = boot](absl::StatusOr<std::vector<uint64_t>> answer) {
-          if (!answer.ok()) return;  // Not reached: nobody answers for them.
-          apply->Post([this, node, boot, attempts = *std::move(answer)] {
-            const absl::Duration until = parts_.clock.SinceBoot() + kClaimLifetime;
-            for (const uint64_t attempt : attempts) claimed_[{attempt, node, boot}] = until;
+        NodeId{maker.node_id}, group_, maker.boot_id, std::move(attempts),
+        [this, apply, maker = maker, asked,
+         leadership = leadership_](absl::StatusOr<std::vector<uint64_t>> answer) {
+          // Not reached: nobody answers for them.
+          auto under_way = answer.ok() ? *std::move(answer) : std::vector<uint64_t>();
+          apply->Post([this, maker, asked, leadership, under_way = std::move(under_way)] {
+            if (leadership != leadership_) return;
+            claims_.OnAnswer(maker, *asked, under_way, parts_.clock.SinceBoot());
           });
         });
   }
-}
-
-bool GroupDuties::IsClaimed(const queue::AttemptKey& attempt) const {
-  const auto found = claimed_.find(attempt);
-  return found != claimed_.end() && found->second >= parts_.clock.SinceBoot();
 }
 
 void GroupDuties::SettleInDoubt() {
@@ -449,20 +441,23 @@ void GroupDuties::SettleInDoubt() {
   const absl::StatusOr<queue::InDoubtPage> page = queue::ListInDoubt(reader, kInDoubtPerSweep);
   HOLDFAST_CHECK(page.ok()) << "queue rows: " << page.status();
   const std::shared_ptr<const PolicySnapshot> policy = parts_.policy.Current();
-  const absl::Time now = parts_.clock.Now();
+  const absl::Duration now = parts_.clock.SinceBoot();
   AskAboutIntents(page->units);
   for (const queue::InDoubtUnit& unit : page->units) {
     const bool ours =
         unit.attempt.boot_id == options_.boot_id && unit.attempt.node_id == options_.node.value();
     if (ours && under_way_.contains(unit.attempt.attempt_id)) continue;
-    if (settling_.contains(unit.attempt) || IsClaimed(unit.attempt)) continue;
-    if (std::max(unit.since, leading_since_) + policy->settings().in_doubt_wait > now) continue;
-    SettleOne(unit, *policy, now);
+    if (settling_.contains(unit.attempt)) continue;
+    // Intents of this leadership are younger than it; how old, only their stamps tell.
+    const absl::Duration age = parts_.clock.Now() - unit.since;
+    const absl::Duration known_since = std::max(leading_since_, now - age);
+    const absl::Duration wait_from = claims_.WaitFrom(unit.attempt, known_since, now);
+    if (wait_from + policy->settings().in_doubt_wait > now) continue;
+    SettleOne(unit, *policy);
   }
 }
 
-void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy,
-                            absl::Time now) {
+void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy) {
   const absl::StatusOr<queue::MessageView> view = Show(unit.key.queue_id);
   if (!view.ok()) return;
   // What follows reads the message to make notices of it.
@@ -484,7 +479,7 @@ void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot
   settling_.emplace(unit.attempt, unit.key);
   const queue::AttemptKey attempt = unit.attempt;
   parts_.notes.Begin(unit.key);
-  recorder_->Outcome(outcomes_.MakeUnknown(*view, unit, policy, now),
+  recorder_->Outcome(outcomes_.MakeUnknown(*view, unit, policy, parts_.clock.Now()),
                      [this, attempt, key = unit.key] {
                        settling_.erase(attempt);
                        parts_.notes.End(key);
@@ -497,7 +492,7 @@ void GroupDuties::SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot
 void GroupDuties::AbandonStale() {
   const GroupReader reader(*rows_);
   const absl::Time now = parts_.clock.Now();
-  next_stale_sweep_ = now + kStaleInterval;
+  next_stale_sweep_ = parts_.clock.SinceBoot() + kStaleInterval;
   const absl::StatusOr<std::vector<queue::QueueId>> begun =
       queue::ListStaleSubmissions(reader, now, kStalePerSweep);
   HOLDFAST_CHECK(begun.ok()) << "queue rows: " << begun.status();

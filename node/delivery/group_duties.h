@@ -32,6 +32,7 @@
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
+#include "node/delivery/intent_claims.h"
 #include "node/delivery/leader_lease.h"
 #include "node/delivery/notice_writer.h"
 #include "node/delivery/outcome_writer.h"
@@ -106,7 +107,6 @@ class GroupDuties {
   std::vector<uint64_t> UnderWay(uint64_t boot_id, const std::vector<uint64_t>& attempts) const;
 
   bool leads() const { return leads_; }
-  bool handing_over() const { return hand_over_.has_value(); }
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
   const queue::Scheduler& scheduler() const { return scheduler_; }
@@ -123,15 +123,18 @@ class GroupDuties {
   void OnAttemptDone(const std::shared_ptr<AttemptTask>& task, const AttemptReport& report);
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
-  // Whether `task` may go on: this node leads, and will for a while.
+  // This node leads, and will for a while.
   bool MayAttempt() const { return leads_ && !hand_over_ && !draining_; }
+  // `task` was granted in this leadership: what other leaders did meanwhile it can't know.
+  bool MayStart(const AttemptTask& task) const {
+    return MayAttempt() && task.leadership == leadership_;
+  }
   void ReportNotSent(const std::shared_ptr<AttemptTask>& task);
   void FollowHandOver();
   // Asks the nodes that made open intents about them; what they answer for is left alone.
   void AskAboutIntents(const std::vector<queue::InDoubtUnit>& units);
-  bool IsClaimed(const queue::AttemptKey& attempt) const;
   void SettleInDoubt();
-  void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy, absl::Time now);
+  void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy);
   // Ends the grants of messages whose quarantine was applied, and asks again for the others.
   void FollowQuarantine();
   void ProposeHold(const queue::QueueId& message, std::string actor, std::string reason);
@@ -156,10 +159,10 @@ class GroupDuties {
     bool transferred = false;
   };
   std::optional<HandingOver> hand_over_;
-  // Attempts that other nodes answer for, and until when that counts (Clock::SinceBoot()).
-  std::map<queue::AttemptKey, absl::Duration> claimed_;
-  absl::Duration next_question_;
+  // Attempts that other nodes answer for.
+  IntentClaims claims_;
   bool leads_ = false;
+  uint64_t leadership_ = 0;  // How many this life has seen begin.
   bool draining_ = false;
   uint64_t policy_version_ = 0;
   // Attempts of this life, from grant to recorded outcome, by attempt id.
@@ -168,9 +171,11 @@ class GroupDuties {
   std::map<uint64_t, queue::UnitKey> quarantined_;
   // Unknown outcomes on their way into the log.
   std::map<queue::AttemptKey, queue::UnitKey> settling_;
-  absl::Time leading_since_;
-  absl::Time next_sweep_;
-  absl::Time next_stale_sweep_;
+  // Clock::SinceBoot(), so that a wall clock that is set back stops nothing.
+  absl::Duration leading_since_;
+  absl::Duration next_question_;
+  absl::Duration next_sweep_;
+  absl::Duration next_stale_sweep_;
 };
 
 }  // namespace holdfast::node

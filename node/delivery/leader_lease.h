@@ -9,7 +9,8 @@
 // another node to take over, has no lease: that node may be elected at once.
 //
 // Threads:  thread-safe. Lifetime: host and clock outlive it and its callbacks.
-// Limits:   one read point at a time for the group; those that wait share the next one.
+// Limits:   one read point at a time for the group; those that wait share the next one. At most one
+//           waits for each attempt under way.
 #pragma once
 
 #include <absl/time/time.h>

@@ -1,6 +1,7 @@
 #include "node/delivery/recorder.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 #include <variant>
 
@@ -38,8 +39,13 @@ void Recorder::OnLeaderChange(bool leads) {
   ++generation_;
   intents_under_way_ = false;
   if (leads) return;
+  std::set<uint64_t> unsent;
+  for (const command::Intent& intent : intents_) unsent.insert(intent.attempt_id());
   for (auto& [attempt, done] : std::exchange(intents_waiting_, {})) {
-    done(absl::UnavailableError("leadership was lost"));
+    done(unsent.contains(attempt)
+             ? absl::UnavailableError("leadership was lost")
+             // In the log, perhaps for good: what comes of the attempt must be recorded.
+             : absl::DeadlineExceededError("leadership was lost before the intent was answered"));
   }
   // The new leader finds the open intents; what had none is simply due again.
   intents_.clear();

@@ -167,9 +167,15 @@ TEST_F(RecorderTest, AnswersToIntentsOfAnEarlierLeadershipAreNobodys) {
   int answers = 0;
   command::Intent intent;
   intent.set_attempt_id(11);
-  recorder_->Intent(intent, [&](const absl::Status&) { ++answers; });
+  absl::Status first;
+  recorder_->Intent(intent, [&](absl::Status status) {
+    first = std::move(status);
+    ++answers;
+  });
   recorder_->OnLeaderChange(false);
   EXPECT_EQ(answers, 1);
+  // It is in the log, and may yet be committed by whoever leads then.
+  EXPECT_EQ(first.code(), absl::StatusCode::kDeadlineExceeded);
   recorder_->OnLeaderChange(true);
   intent.set_attempt_id(12);
   recorder_->Intent(intent, [&](const absl::Status&) { ++answers; });
@@ -192,9 +198,12 @@ TEST_F(RecorderTest, AnIntentThatIsNotAppliedGetsNoDot) {
   EXPECT_EQ(answers[0].code(), absl::StatusCode::kDeadlineExceeded);
   intent.set_attempt_id(12);
   recorder_->Intent(intent, [&](absl::Status status) { answers.push_back(std::move(status)); });
+  intent.set_attempt_id(13);  // Waits for the command before it.
+  recorder_->Intent(intent, [&](absl::Status status) { answers.push_back(std::move(status)); });
   recorder_->OnLeaderChange(false);
-  ASSERT_EQ(answers.size(), 2u);
-  EXPECT_EQ(answers[1].code(), absl::StatusCode::kUnavailable);
+  ASSERT_EQ(answers.size(), 3u);
+  EXPECT_EQ(answers[1].code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(answers[2].code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

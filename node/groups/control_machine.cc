@@ -90,7 +90,20 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
 }
 
 void ControlMachine::OnCommitted(raft::LogIndex /*last*/) {
-  if (!std::exchange(policy_changed_, false)) return;
+  if (std::exchange(policy_changed_, false)) PublishOrLog();
+}
+
+absl::Status ControlMachine::LiveBodies(const raft::StateReader& /*rows*/,
+                                        const BodyVisitor& /*visit*/) const {
+  return absl::OkStatus();
+}
+
+void ControlMachine::OnSnapshotInstalled(raft::LogIndex /*last*/) {
+  policy_changed_ = false;
+  PublishOrLog();
+}
+
+void ControlMachine::PublishOrLog() {
   if (absl::Status status = Publish(); !status.ok()) {
     // It was checked before it was proposed: this build knows less than the one that checked.
     Log(LogLevel::kError, "policy_not_usable", {{"reason", Message(status)}});

@@ -33,6 +33,10 @@ class ControlMachine final : public raft::StateMachine {
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
   void OnCommitted(raft::LogIndex last) override;
   void OnLeaderChange(bool leader, raft::Term term) override;
+  // The control group has none.
+  absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override;
+  // Publishes the policy that came with it.
+  void OnSnapshotInstalled(raft::LogIndex last) override;
 
   bool leads() const { return leads_.load(std::memory_order_acquire); }
 
@@ -43,6 +47,8 @@ class ControlMachine final : public raft::StateMachine {
 
  private:
   absl::Status Publish();
+  // A stored policy that is not usable is logged: the former one stays in effect.
+  void PublishOrLog();
 
   const std::unique_ptr<raft::StateReader> reader_;
   PolicyHolder& holder_;

@@ -7,6 +7,7 @@
 #include "node/groups/group_tables.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"
+#include "queue/state/row_bodies.h"
 
 namespace holdfast::node {
 
@@ -40,6 +41,21 @@ void QueueMachine::OnCommitted(raft::LogIndex /*last*/) {
 void QueueMachine::OnLeaderChange(bool leader, raft::Term /*term*/) {
   duties_.OnLeaderChange(leader);
   leaders_.Set(group_, leader);
+}
+
+absl::Status QueueMachine::LiveBodies(const raft::StateReader& rows,
+                                      const BodyVisitor& visit) const {
+  const GroupReader reader(rows);
+  return queue::VisitRowBodies(reader, [&](const queue::BodyRef& body) {
+    return visit({{group_, body.index, body.term, body.ordinal}, body.bytes, body.crc32c});
+  });
+}
+
+// Everything else that is remembered of the rows belongs to a leader, who reads them anew when its
+// time begins.
+void QueueMachine::OnSnapshotInstalled(raft::LogIndex /*last*/) {
+  HOLDFAST_CHECK(!duties_.leads()) << "group " << group_ << ": a leader was sent a snapshot";
+  events_.clear();
 }
 
 }  // namespace holdfast::node

@@ -25,6 +25,8 @@ class QueueMachine final : public raft::StateMachine {
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
   void OnCommitted(raft::LogIndex last) override;
   void OnLeaderChange(bool leader, raft::Term term) override;
+  absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override;
+  void OnSnapshotInstalled(raft::LogIndex last) override;
 
  private:
   const GroupId group_;

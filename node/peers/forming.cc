@@ -30,6 +30,7 @@ absl::Status Refuse(std::string text) { return absl::FailedPreconditionError(tex
 std::string FormingRecord::ToText() const {
   std::string text = format("{}\ntoken {}\n", kFirstLine, token);
   for (const auto& [node, its] : tokens) text += format("node {} {}\n", node.value(), its);
+  if (formed) text += "formed\n";
   return text;
 }
 
@@ -54,6 +55,8 @@ absl::StatusOr<FormingRecord> FormingRecord::FromText(std::string_view text) {
       line.remove_prefix(static_cast<size_t>(read.ptr - line.data()));
       if (!line.starts_with(' ') || !IsToken(line.substr(1))) return bad;
       record.tokens[NodeId{node}] = line.substr(1);
+    } else if (line == "formed") {
+      record.formed = true;
     } else {
       return bad;
     }
@@ -136,6 +139,6 @@ std::vector<NodeId> Forming::Missing() const {
   return missing;
 }
 
-FormingRecord Forming::record() const { return {token_, tokens_}; }
+FormingRecord Forming::record() const { return {token_, tokens_, formed_}; }
 
 }  // namespace holdfast::node

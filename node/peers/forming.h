@@ -25,6 +25,7 @@ namespace holdfast::node {
 struct FormingRecord {
   std::string token;                     // 32 hexadecimal digits.
   std::map<NodeId, std::string> tokens;  // Of all first nodes, once it is known. With ours.
+  bool formed = false;                   // The store was made: without it this life is over.
 
   std::string ToText() const;
   // kDataLoss: not such a text.
@@ -53,6 +54,7 @@ class Forming {
   bool complete() const { return Missing().empty(); }
   FormingRecord record() const;
   void SetFormed() { formed_ = true; }
+  bool formed() const { return formed_; }
 
  private:
   const NodeId self_;

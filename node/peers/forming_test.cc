@@ -63,11 +63,15 @@ TEST(FormingTest, EachRoundCountsAlone) {
 }
 
 TEST(FormingTest, TheRecordIsReadAsItWasWritten) {
-  const FormingRecord record{Token('a'), {{NodeId{1}, Token('a')}, {NodeId{12}, Token('f')}}};
-  const auto read = FormingRecord::FromText(record.ToText());
-  ASSERT_TRUE(read.ok()) << read.status();
-  EXPECT_EQ(read->token, record.token);
-  EXPECT_EQ(read->tokens, record.tokens);
+  FormingRecord record{Token('a'), {{NodeId{1}, Token('a')}, {NodeId{12}, Token('f')}}};
+  for (const bool formed : {false, true}) {
+    record.formed = formed;
+    const auto read = FormingRecord::FromText(record.ToText());
+    ASSERT_TRUE(read.ok()) << read.status();
+    EXPECT_EQ(read->token, record.token);
+    EXPECT_EQ(read->tokens, record.tokens);
+    EXPECT_EQ(read->formed, formed);
+  }
 }
 
 TEST(FormingTest, ADamagedRecordIsNotBelieved) {

@@ -56,6 +56,8 @@ absl::Status CheckProposed(const peer_call::Proposed& proposed) {
   if (proposed.code() > static_cast<uint32_t>(absl::StatusCode::kUnauthenticated)) {
     return Malformed("result");
   }
+  // What was accepted has a place in the log; the defaults of an empty message must not earn a 250.
+  if (proposed.code() == 0 && proposed.index() == 0) return Malformed("result");
   return absl::OkStatus();
 }
 
@@ -81,6 +83,8 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
       return request;
     case peer_call::Request::kForming:
       HOLDFAST_RETURN_IF_ERROR(CheckForming(request.forming()));
+      return request;
+    case peer_call::Request::kHandOver:
       return request;
     case peer_call::Request::KIND_NOT_SET:
       break;
@@ -108,6 +112,8 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
       return answer;
     case peer_call::Answer::kForming:
       HOLDFAST_RETURN_IF_ERROR(CheckForming(answer.forming()));
+      return answer;
+    case peer_call::Answer::kHandOver:
       return answer;
     case peer_call::Answer::KIND_NOT_SET:
       break;

@@ -17,7 +17,7 @@
 namespace holdfast::node {
 
 inline constexpr uint32_t kPeerCallFormat = 1;
-// Of these features this build speaks all, from ... to. See docs/decisions on feature levels.
+// This build speaks all feature levels from ... to; peers without one in common refuse each other.
 inline constexpr uint32_t kFeatureLevelMin = 1;
 inline constexpr uint32_t kFeatureLevelMax = 1;
 

@@ -62,5 +62,14 @@ TEST(PeerCallsTest, BoundsHold) {
   EXPECT_FALSE(DecodeAnswer(EncodeAnswer(code)).ok());
 }
 
+// The defaults of an empty message must not look like an accepted message.
+TEST(PeerCallsTest, OkWithoutAPlaceInTheLogIsNoAnswer) {
+  peer_call::Answer empty;
+  empty.mutable_proposed();
+  EXPECT_EQ(DecodeAnswer(EncodeAnswer(empty)).status().code(), absl::StatusCode::kInvalidArgument);
+  empty.mutable_proposed()->set_index(1);
+  EXPECT_TRUE(DecodeAnswer(EncodeAnswer(empty)).ok());
+}
+
 }  // namespace
 }  // namespace holdfast::node

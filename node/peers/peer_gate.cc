@@ -5,25 +5,6 @@
 namespace holdfast::node {
 namespace {
 
-// Gives one answer, and says so when its maker forgot it (it was stopped in the middle).
-class Reply {
- public:
-  explicit Reply(raft::CallReply reply) : reply_(std::move(reply)) {}
-  ~Reply() {
-    if (reply_ != nullptr)
-      reply_(absl::DeadlineExceededError("the node stopped before it answered"));
-  }
-  Reply(const Reply&) = delete;
-  Reply& operator=(const Reply&) = delete;
-
-  void Give(absl::StatusOr<std::string> answer) {
-    std::exchange(reply_, nullptr)(std::move(answer));
-  }
-
- private:
-  raft::CallReply reply_;
-};
-
 std::string Milliseconds(uint64_t microseconds) { return format("{} ms", microseconds / 1000); }
 
 }  // namespace
@@ -88,6 +69,8 @@ absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
 void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host == nullptr) return;
+  // Proposals come by calls, which check them; here they would pass every bound.
+  if (message.type == raft::MessageType::kPropose) return;
   // A follower passes the request for a transfer on, in the name of who made it.
   if (message.from != from && message.type != raft::MessageType::kTransferLeader) return;
   host->Receive(group, std::move(message));
@@ -104,9 +87,11 @@ absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {
   return host->FillBodies(group, message);
 }
 
-absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(
-    NodeId /*peer*/, std::string_view /*request*/) {
-  return absl::UnimplementedError("this build has nothing to fetch");
+absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(NodeId peer,
+                                                                       std::string_view request) {
+  raft::GroupHost* const host = host_.load(std::memory_order_acquire);
+  if (host == nullptr) return absl::UnavailableError("the node is starting");
+  return host->OpenFetch(peer, request);
 }
 
 void PeerGate::OnCall(NodeId peer, std::string request, raft::CallReply reply) {
@@ -125,14 +110,14 @@ void PeerGate::OnCall(NodeId peer, std::string request, raft::CallReply reply) {
     reply(absl::UnavailableError("the node is starting"));
     return;
   }
-  auto once = std::make_shared<Reply>(std::move(reply));
-  (*server)(peer, *std::move(decoded), [once](absl::StatusOr<peer_call::Answer> answer) {
-    if (!answer.ok()) {
-      once->Give(answer.status());
-    } else {
-      once->Give(EncodeAnswer(*std::move(answer)));
-    }
-  });
+  (*server)(peer, *std::move(decoded),
+            [reply = std::move(reply)](absl::StatusOr<peer_call::Answer> answer) {
+              if (!answer.ok()) {
+                reply(answer.status());
+              } else {
+                reply(EncodeAnswer(*std::move(answer)));
+              }
+            });
 }
 
 }  // namespace holdfast::node

@@ -79,18 +79,12 @@ TEST_F(PeerGateTest, CallsFindTheirServer) {
   EXPECT_EQ(answer->status().code(), absl::StatusCode::kInvalidArgument);
 }
 
-TEST_F(PeerGateTest, AForgottenAnswerIsUnknown) {
-  gate_.Serve(peer_call::Request::kUnderWay, [](NodeId, peer_call::Request, auto) {});
-  const auto answer = Ask(Question());
-  ASSERT_TRUE(answer.has_value());
-  EXPECT_EQ(answer->status().code(), absl::StatusCode::kDeadlineExceeded);
-}
-
 TEST_F(PeerGateTest, MessagesBeforeTheHostAreDropped) {
   gate_.OnMessage(kPeer, GroupId{1}, raft::Message{});
   gate_.OnUnreachable(kPeer);
   raft::Message message;
   EXPECT_EQ(gate_.FillBodies(GroupId{1}, message).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(gate_.OpenFetch(kPeer, "x").status().code(), absl::StatusCode::kUnavailable);
 }
 
 }  // namespace

@@ -129,6 +129,15 @@ absl::Status PeerRoom::LoadRecord(bool formed) {
     absl::StatusOr<FormingRecord> read = FormingRecord::FromText(*text);
     if (!read.ok()) return Annotate(read.status(), RecordFile());
     record = *std::move(read);
+    if (record.formed && !formed) {
+      return MakeStatus(
+          absl::StatusCode::kFailedPrecondition,
+          "{}: this node took part in its cluster, and its store is gone: it must not "
+          "vote as if it had never been there. Bring the store back, or remove node {} "
+          "from the cluster and let it join under a new id with an empty directory",
+          settings_.data_dir, settings_.node_id.value());
+    }
+    recorded_formed_ = record.formed;
   } else {
     record.token = NewToken();
     HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
@@ -240,9 +249,17 @@ absl::StatusOr<FirstNodes> PeerRoom::Form(const std::function<bool()>& give_up) 
   }
 }
 
-void PeerRoom::SetFormed() {
-  MutexLock lock(mutex_);
-  if (forming_ != nullptr) forming_->SetFormed();
+absl::Status PeerRoom::SetFormed() {
+  FormingRecord record;
+  {
+    MutexLock lock(mutex_);
+    if (forming_ == nullptr) return absl::OkStatus();
+    forming_->SetFormed();
+    record = forming_->record();
+  }
+  if (recorded_formed_) return absl::OkStatus();
+  recorded_formed_ = true;
+  return WriteDurably(RecordFile(), record.ToText());
 }
 
 void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat) {

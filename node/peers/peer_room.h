@@ -54,8 +54,8 @@ class PeerRoom {
   // Waits until all first nodes are there with empty directories; alone at once. kCancelled:
   // `give_up` said true. kFailedPrecondition: see Forming::OnSaid().
   absl::StatusOr<FirstNodes> Form(const std::function<bool()>& give_up);
-  // The store was made.
-  void SetFormed();
+  // There is a store. Written down where a lost store is noticed at the next start.
+  absl::Status SetFormed();
 
   // Messages go to the host, and peers are told `make_beat` once a second.
   void Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat);
@@ -93,6 +93,7 @@ class PeerRoom {
   std::unique_ptr<raft::GrpcTransport> transport_;
   Mutex mutex_;
   std::unique_ptr<Forming> forming_ ABSL_GUARDED_BY(mutex_);
+  bool recorded_formed_ = false;
   std::function<peer_call::Beat()> make_beat_;
   absl::Duration next_beat_ = -absl::InfiniteDuration();
 };

@@ -1,7 +1,9 @@
 #include "node/peers/propose_router.h"
 
+#include <atomic>
 #include <deque>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 #include "node/peers/peer_calls.h"
@@ -44,6 +46,9 @@ struct ProposeRouter::Offer {
   raft::Proposal proposal;
   raft::ProposeCallback done;
   absl::Duration until;  // Clock::SinceBoot().
+  std::atomic<bool> answered{false};
+  // It was given to a leader, whose answer did not come yet.
+  std::atomic<bool> out{false};
 };
 
 struct ProposeRouter::Shared {
@@ -54,6 +59,13 @@ struct ProposeRouter::Shared {
   const ProposeRouterOptions options;
   mutable Mutex mutex;
   std::deque<std::shared_ptr<Offer>> waiting ABSL_GUARDED_BY(mutex);
+  // All that have no answer, in the order in which their time is up, and some that are gone: what
+  // was answered must not keep its bytes.
+  struct Open {
+    absl::Duration until;
+    std::weak_ptr<Offer> offer;
+  };
+  std::deque<Open> open ABSL_GUARDED_BY(mutex);
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
 
@@ -68,12 +80,17 @@ void ProposeRouter::Propose(GroupId group, raft::Proposal proposal, raft::Propos
   offer->proposal = std::move(proposal);
   offer->done = std::move(done);
   offer->until = shared_->parts.clock.SinceBoot() + shared_->options.timeout;
+  {
+    MutexLock lock(shared_->mutex);
+    shared_->open.push_back({offer->until, offer});
+  }
   Try(shared_, std::move(offer));
 }
 
 void ProposeRouter::Try(const std::shared_ptr<Shared>& shared, std::shared_ptr<Offer> offer) {
   const Parts& parts = shared->parts;
   const KnownLeader leader = parts.leader_of(offer->group);
+  offer->out = true;
   if (leader.here) {
     raft::Proposal copy = offer->proposal;
     parts.propose_here(
@@ -81,14 +98,16 @@ void ProposeRouter::Try(const std::shared_ptr<Shared>& shared, std::shared_ptr<O
         [shared, offer](const raft::ProposeResult& result) { Answer(shared, offer, result); });
     return;
   }
-  if (leader.node == NodeId{} || parts.call == nullptr) {
+  // This node was elected and isn't ready to lead yet, or there is nobody.
+  if (leader.node == NodeId{} || leader.node == parts.self || parts.call == nullptr) {
     raft::ProposeResult result;
     result.status = absl::UnavailableError("the queue group has no leader");
     Answer(shared, std::move(offer), result);
     return;
   }
   std::string request = EncodeRequest(ProposeRequest(offer->group, offer->proposal));
-  parts.call(leader.node, std::move(request), shared->options.call_timeout,
+  const absl::Duration left = offer->until - parts.clock.SinceBoot();
+  parts.call(leader.node, std::move(request), left + shared->options.answer_time,
              [shared, offer](absl::StatusOr<std::string> answer) {
                Answer(shared, offer, ResultOfCall(answer));
              });
@@ -97,6 +116,7 @@ void ProposeRouter::Try(const std::shared_ptr<Shared>& shared, std::shared_ptr<O
 void ProposeRouter::Answer(const std::shared_ptr<Shared>& shared, std::shared_ptr<Offer> offer,
                            const raft::ProposeResult& result) {
   // Alone, a refusal is final: no other node could lead.
+  offer->out = false;
   const bool again = CertainlyNothing(result) && shared->parts.call != nullptr &&
                      shared->parts.clock.SinceBoot() < offer->until;
   raft::ProposeResult answer = result;
@@ -114,15 +134,32 @@ void ProposeRouter::Answer(const std::shared_ptr<Shared>& shared, std::shared_pt
   if (CertainlyNothing(answer) && answer.status.code() != absl::StatusCode::kUnavailable) {
     answer.status = absl::UnavailableError(std::string(Message(answer.status)));
   }
-  offer->done(answer);
+  Finish(*offer, answer);
+}
+
+void ProposeRouter::Finish(Offer& offer, const raft::ProposeResult& answer) {
+  if (!offer.answered.exchange(true)) offer.done(answer);
 }
 
 void ProposeRouter::Tick() {
   std::deque<std::shared_ptr<Offer>> all;
+  std::vector<std::shared_ptr<Offer>> late;
+  const absl::Duration now = shared_->parts.clock.SinceBoot();
   {
     MutexLock lock(shared_->mutex);
     all.swap(shared_->waiting);
+    std::deque<Shared::Open>& open = shared_->open;
+    while (!open.empty()) {
+      std::shared_ptr<Offer> oldest = open.front().offer.lock();
+      if (oldest != nullptr && open.front().until > now) break;
+      if (oldest != nullptr && oldest->out) late.push_back(std::move(oldest));
+      open.pop_front();
+    }
   }
+  raft::ProposeResult unknown;
+  unknown.status =
+      absl::DeadlineExceededError("no answer from the leader in time; the outcome is unknown");
+  for (const std::shared_ptr<Offer>& offer : late) Finish(*offer, unknown);
   for (std::shared_ptr<Offer>& offer : all) Try(shared_, std::move(offer));
 }
 
@@ -135,7 +172,7 @@ void ProposeRouter::Stop() {
   }
   raft::ProposeResult result;
   result.status = absl::UnavailableError("the node is stopping");
-  for (const std::shared_ptr<Offer>& offer : all) offer->done(result);
+  for (const std::shared_ptr<Offer>& offer : all) Finish(*offer, result);
 }
 
 size_t ProposeRouter::waiting() const {

@@ -9,7 +9,8 @@
 //
 // Threads:  thread-safe. Callbacks run on whatever thread answers, or inside Propose() or Tick().
 // Lifetime: what Parts refers to outlives Stop(); callbacks of calls may come after it.
-// Limits:   waiting_max proposals wait for a leader; more are refused (kResourceExhausted).
+// Limits:   waiting_max proposals wait for a leader; more are refused (kResourceExhausted). Their
+//           bytes are bounded by those who propose: the submit path's memory, the attempts.
 #pragma once
 
 #include <absl/time/time.h>
@@ -33,11 +34,12 @@ struct KnownLeader {
 };
 
 struct ProposeRouterOptions {
-  // From Propose() to the last offer; then what the refusal was. An offer's own answer may take
-  // the host's commit_timeout more.
+  // From Propose() to the answer. Until then it is offered again and again; when it has passed the
+  // answer is the last refusal, or kDeadlineExceeded while a leader has the proposal.
   absl::Duration timeout = absl::Seconds(5);
-  // How long a call to another leader may take, besides.
-  absl::Duration call_timeout = absl::Seconds(7);
+  // A call may take so much longer than what is left of that, so that the leader's own word for
+  // what went wrong is heard.
+  absl::Duration answer_time = absl::Milliseconds(200);
   size_t waiting_max = 10'000;
 };
 
@@ -51,6 +53,7 @@ class ProposeRouter {
                        std::function<void(absl::StatusOr<std::string>)>)>
         call;
     const Clock& clock;
+    NodeId self;
   };
 
   ProposeRouter(Parts parts, const ProposeRouterOptions& options);
@@ -73,6 +76,7 @@ class ProposeRouter {
   struct Shared;
 
   static void Try(const std::shared_ptr<Shared>& shared, std::shared_ptr<Offer> offer);
+  static void Finish(Offer& offer, const raft::ProposeResult& answer);
   static void Answer(const std::shared_ptr<Shared>& shared, std::shared_ptr<Offer> offer,
                      const raft::ProposeResult& result);
 

@@ -29,7 +29,7 @@ class ProposeRouterTest : public testing::Test {
                  [this](NodeId to, std::string request, absl::Duration, auto done) {
                    calls_.push_back({to, std::move(request), std::move(done)});
                  },
-                 clock_},
+                 clock_, NodeId{1}},
                 {.timeout = absl::Seconds(5), .waiting_max = 3}) {}
 
   void Propose() {
@@ -133,6 +133,45 @@ TEST_F(ProposeRouterTest, WithoutALeaderTheWaitEnds) {
   router_.Tick();
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_EQ(answers_[0].status.code(), absl::StatusCode::kUnavailable);
+}
+
+// Time spent without a leader is not added to the time that the leader may take.
+TEST_F(ProposeRouterTest, TheAnswerComesInTimeWhateverTheLeaderDoes) {
+  Propose();
+  clock_.Advance(absl::Milliseconds(4900));
+  leader_ = {NodeId{1}, true};
+  router_.Tick();
+  ASSERT_EQ(here_.size(), 1u);
+  clock_.Advance(absl::Milliseconds(100));
+  router_.Tick();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_EQ(answers_[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(answers_[0].index, 0u);
+  AnswerHere(absl::OkStatus(), 9);  // Too late: once is enough.
+  EXPECT_EQ(answers_.size(), 1u);
+}
+
+TEST_F(ProposeRouterTest, ALateRefusalIsNotOfferedAgain) {
+  leader_ = {kOther, false};
+  Propose();
+  clock_.Advance(absl::Seconds(5));
+  router_.Tick();
+  ASSERT_EQ(answers_.size(), 1u);
+  AnswerCall(absl::UnavailableError("no connection"));
+  router_.Tick();
+  EXPECT_TRUE(calls_.empty());
+  EXPECT_EQ(answers_.size(), 1u);
+}
+
+// Elected, and its first entry not yet applied: nobody to call.
+TEST_F(ProposeRouterTest, AnElectedNodeThatIsNotReadyWaits) {
+  leader_ = {NodeId{1}, false};
+  Propose();
+  EXPECT_TRUE(calls_.empty());
+  EXPECT_EQ(router_.waiting(), 1u);
+  leader_.here = true;
+  router_.Tick();
+  EXPECT_EQ(here_.size(), 1u);
 }
 
 TEST_F(ProposeRouterTest, ARefusalByTheStateMachineIsAnAnswer) {

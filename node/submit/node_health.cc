@@ -4,6 +4,9 @@ namespace holdfast::node {
 
 absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
   if (stopping_.load(std::memory_order_relaxed)) return absl::UnavailableError("shutting down");
+  if (no_space_.load(std::memory_order_relaxed)) {
+    return absl::ResourceExhaustedError("insufficient storage: the disk is full");
+  }
   if (draining_.load(std::memory_order_relaxed)) {
     return absl::UnavailableError("this node is drained; use another one");
   }

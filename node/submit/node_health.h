@@ -29,6 +29,8 @@ class NodeHealth {
   // that came now would be judged by the default one.
   void SetPolicyPending(bool pending) { policy_pending_.store(pending, std::memory_order_relaxed); }
   void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
+  // The disk is so full that the store can't even be opened.
+  void SetNoSpace(bool no_space) { no_space_.store(no_space, std::memory_order_relaxed); }
   void SetStopping() { stopping_.store(true, std::memory_order_relaxed); }
 
   // OK; kUnavailable (451 or 421): stopping, or no group has a leader that we can use;
@@ -40,6 +42,7 @@ class NodeHealth {
   DiskBudget disk_;
   std::atomic<bool> policy_pending_{false};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> no_space_{false};
   std::atomic<bool> stopping_{false};
 };
 

@@ -31,6 +31,50 @@ TEST(NodeHealthTest, FullDiskIsTemporaryAndRecoversByItself) {
   EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);
 }
 
+TEST(NodeHealthTest, WithoutAStoreForWantOfSpaceTheAnswerIsStillInsufficientStorage) {
+  LeaderTable leaders(1);
+  NodeHealth health(leaders, 0);
+  health.SetNoSpace(true);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(health.MayAccept(1).code(), absl::StatusCode::kResourceExhausted);
+  health.SetNoSpace(false);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);  // No leader yet.
+}
+
+TEST(NodeHealthTest, ADrainedNodeAndOneWithoutPolicyRefuseUntilThatIsOver) {
+  LeaderTable leaders(1);
+  leaders.Set(GroupId{1}, true);
+  NodeHealth health(leaders, 100);
+  health.SetDraining(true);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(Message(health.MayAccept()).find("drained"), std::string::npos);
+  health.SetDraining(false);
+  EXPECT_TRUE(health.MayAccept().ok());
+  health.SetPolicyPending(true);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);
+  EXPECT_NE(Message(health.MayAccept()).find("policy"), std::string::npos);
+  health.SetPolicyPending(false);
+  EXPECT_TRUE(health.MayAccept().ok());
+}
+
+TEST(LeaderTableTest, WithoutAGroupOfOurOwnOthersTakeTurns) {
+  LeaderTable leaders(3);
+  EXPECT_FALSE(leaders.AnyHasLeader());
+  leaders.SetElsewhere(GroupId{2}, NodeId{7});
+  leaders.SetElsewhere(GroupId{9}, NodeId{7});  // No such group: nothing happens.
+  EXPECT_TRUE(leaders.AnyHasLeader());
+  EXPECT_EQ(leaders.Next(), GroupId{2});
+  leaders.SetElsewhere(GroupId{3}, NodeId{8});
+  EXPECT_NE(leaders.Next(), leaders.Next());
+  leaders.Set(GroupId{1}, true);  // Our own group comes first.
+  for (int i = 0; i < 6; ++i) EXPECT_EQ(leaders.Next(), GroupId{1});
+  leaders.Set(GroupId{1}, false);
+  leaders.SetElsewhere(GroupId{2}, NodeId{});
+  leaders.SetElsewhere(GroupId{3}, NodeId{});
+  EXPECT_FALSE(leaders.AnyHasLeader());
+  EXPECT_FALSE(leaders.Next().has_value());
+}
+
 TEST(LeaderTableTest, MessagesGoToTheGroupsLedHereInTurn) {
   LeaderTable leaders(3);
   EXPECT_FALSE(leaders.Next().has_value());

@@ -10,10 +10,13 @@
 #include "base/byte_budget.h"
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "raft/host/group_log.h"
 #include "raft/host/replica.h"
+#include "raft/host/snapshot_intake.h"
+#include "raft/host/snapshot_source.h"
 #include "raft/storage/group_commit.h"
 
 namespace holdfast::raft {
@@ -38,6 +41,7 @@ std::vector<GroupSeed> SeedsOfCluster(const std::vector<NodeId>& voters, uint32_
 
 // Tasks in the contexts hold the Impl, so it outlives the last of them. `closed_` ends their work.
 class GroupHost::Impl final : public ReplicaEffects,
+                              public IntakeEffects,
                               public std::enable_shared_from_this<GroupHost::Impl> {
  public:
   Impl(const GroupHostOptions& options, GroupHostContexts contexts, raft::Store& store,
@@ -50,10 +54,12 @@ class GroupHost::Impl final : public ReplicaEffects,
   bool stopped() const;
 
   void Propose(GroupId group, Proposal proposal, ProposeCallback done);
+  void ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done);
   void Tick();
   void Read(GroupId group, ReadCallback done);
   void Receive(GroupId group, Message message);
   absl::Status FillBodies(GroupId group, Message& message) const;
+  absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
   // Runs `act` for the group's replica in the raft context.
   void WithReplica(GroupId group, std::function<void(Replica&)> act);
   void WithReplicas(std::function<void(Replica&)> act);
@@ -64,15 +70,39 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Store(StorageTask task) override;
   void Apply(GroupId group, std::shared_ptr<ApplyJob> job) override;
   void TellLeader(GroupId group, bool leader, Term term) override;
+  void WantSnapshot(GroupId group, NodeId from, Term term) override {
+    intake_.Want(group, from, term);
+  }
+  void TellInstalled(GroupId group, LogIndex index) override;
+  void SnapshotOver(GroupId group, bool installed) override { intake_.Over(group, installed); }
+  absl::Duration LastAsked(NodeId peer, GroupId group) const override {
+    return sources_->LastAsked(peer, group);
+  }
+
+  const StateMachine& MachineOf(GroupId group) override { return Find(group)->machine(); }
+  void Later(std::function<void()> act) override { PostToRaft(std::move(act)); }
+  void GivePulled(PulledSnapshot pulled) override;
+  void Collect(GroupId group) override;
 
  private:
+  // What an install left behind, being removed.
+  struct Garbage {
+    GroupId group;
+    std::vector<BodyKey> live;  // Sorted.
+  };
   struct Refusal {
     ProposeCallback done;
     absl::Status status;
   };
+  struct ConfOffer {
+    GroupId group;
+    ConfChange change;
+    Answer answer;
+  };
   // What outsiders left for the raft context.
   struct Inbox {
     std::map<GroupId, std::vector<Offer>> offers;
+    std::vector<ConfOffer> conf_offers;
     std::map<GroupId, std::vector<ReadCallback>> reads;
     std::vector<std::pair<GroupId, Message>> messages;
     uint64_t message_bytes = 0;
@@ -81,6 +111,8 @@ class GroupHost::Impl final : public ReplicaEffects,
 
   // The offer with its memory reserved, or why not.
   absl::StatusOr<Offer> MakeOffer(Replica& replica, Proposal& proposal);
+  // Without a callback yet.
+  absl::StatusOr<Answer> Reserve(Replica& replica, uint64_t bytes);
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(inbox_mutex_);
   void PostToRaft(std::function<void()> act);
 
@@ -91,6 +123,9 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Publish(const Replica& replica);
   void StopIfIdle(bool force);
   Replica* Find(GroupId group);
+
+  // In the storage context.
+  void CollectSlice(const std::shared_ptr<Garbage>& garbage);
 
   const GroupHostOptions options_;
   const GroupHostContexts contexts_;
@@ -105,6 +140,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   std::shared_ptr<GroupCommit> commits_;
+  const std::shared_ptr<SnapshotSources> sources_;
   std::atomic<bool> started_{false};
 
   Mutex inbox_mutex_;
@@ -112,7 +148,9 @@ class GroupHost::Impl final : public ReplicaEffects,
   bool inbox_awake_ ABSL_GUARDED_BY(inbox_mutex_) = false;
   bool refusing_ ABSL_GUARDED_BY(inbox_mutex_) = false;  // Stop() began.
 
-  bool stopping_ = false;  // Owned by the raft context.
+  // Owned by the raft context.
+  SnapshotIntake intake_;
+  bool stopping_ = false;
   int ticks_since_witness_ = 0;
   std::atomic<bool> closed_{false};
   std::atomic<bool> tick_waiting_{false};
@@ -133,7 +171,9 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       clock_(clock),
       machine_of_(std::move(machine_of)),
       undecided_bytes_(options.undecided_bytes_max),
-      undecided_proposals_(options.undecided_proposals_max) {
+      undecided_proposals_(options.undecided_proposals_max),
+      sources_(std::make_shared<SnapshotSources>(options.snapshots, store, contexts.apply, clock)),
+      intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
 }
 
@@ -159,7 +199,10 @@ absl::Status GroupHost::Impl::Start() {
         self->PostToRaft([self, shared] { self->TakeStored(*shared); });
       });
   started_.store(true, std::memory_order_release);
-  WithReplicas([](Replica& replica) { replica.Start(); });
+  WithReplicas([this](Replica& replica) {
+    replica.Start();
+    if (store_.GarbagePending(replica.group())) intake_.FoundGarbage(replica.group());
+  });
   return absl::OkStatus();
 }
 
@@ -180,9 +223,11 @@ void GroupHost::Impl::Stop() {
     }
     refusing_ = true;
   }
+  sources_->Stop();
   // What was accepted before is in the inbox, and is proposed first.
   PostToRaft([this] {
     ReadInbox();
+    intake_.Stop();
     stopping_ = true;
   });
   if (manual()) return;
@@ -222,12 +267,35 @@ void GroupHost::Impl::StopIfIdle(bool force) {
 
 void GroupHost::Impl::Abandon() {
   closed_ = true;
+  sources_->Stop();
+  intake_.Stop();
   if (commits_) commits_->Abandon();
 }
 
 bool GroupHost::Impl::stopped() const {
   MutexLock lock(status_mutex_);
   return stopped_;
+}
+
+absl::StatusOr<Answer> GroupHost::Impl::Reserve(Replica& replica, uint64_t bytes) {
+  std::optional<ByteBudget::Reservation> group = replica.undecided_bytes().TryReserve(bytes);
+  std::optional<ByteBudget::Reservation> total = undecided_bytes_.TryReserve(bytes);
+  std::optional<ByteBudget::Reservation> count = undecided_proposals_.TryReserve(1);
+  if (!group || !total || !count) {
+    return MakeStatus(
+        absl::StatusCode::kResourceExhausted,
+        "group {}: too much is undecided: {} of {} bytes here, {} of {} in all, {} of "
+        "{} proposals",
+        replica.group().value(), replica.undecided_bytes().used_bytes(),
+        replica.undecided_bytes().bytes_max(), undecided_bytes_.used_bytes(),
+        undecided_bytes_.bytes_max(), undecided_proposals_.used_bytes(),
+        undecided_proposals_.bytes_max());
+  }
+  Answer answer;
+  answer.group_bytes = *std::move(group);
+  answer.total_bytes = *std::move(total);
+  answer.total_count = *std::move(count);
+  return answer;
 }
 
 absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& proposal) {
@@ -244,19 +312,7 @@ absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& pro
                       "a proposal of {} command bytes, {} bodies, {} bytes in all",
                       proposal.command.size(), proposal.bodies.size(), bytes);
   }
-  std::optional<ByteBudget::Reservation> group = replica.undecided_bytes().TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> total = undecided_bytes_.TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> count = undecided_proposals_.TryReserve(1);
-  if (!group || !total || !count) {
-    return MakeStatus(
-        absl::StatusCode::kResourceExhausted,
-        "group {}: too much is undecided: {} of {} bytes here, {} of {} in all, {} of "
-        "{} proposals",
-        replica.group().value(), replica.undecided_bytes().used_bytes(),
-        replica.undecided_bytes().bytes_max(), undecided_bytes_.used_bytes(),
-        undecided_bytes_.bytes_max(), undecided_proposals_.used_bytes(),
-        undecided_proposals_.bytes_max());
-  }
+  HOLDFAST_ASSIGN_OR_RETURN(Answer answer, Reserve(replica, bytes));
   Offer offer;
   offer.entry.command = std::move(proposal.command);
   for (Body& body : proposal.bodies) {
@@ -266,9 +322,7 @@ absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& pro
     payload.bytes = std::move(body);
     offer.entry.bodies.push_back(std::move(payload));
   }
-  offer.answer.group_bytes = *std::move(group);
-  offer.answer.total_bytes = *std::move(total);
-  offer.answer.total_count = *std::move(count);
+  offer.answer = std::move(answer);
   return offer;
 }
 
@@ -288,6 +342,29 @@ void GroupHost::Impl::Propose(GroupId group, Proposal proposal, ProposeCallback 
         inbox_.offers[group].push_back(*std::move(offer));
       } else {
         inbox_.refusals.push_back(Refusal{std::move(done), offer.status()});
+      }
+      Wake();
+      return;
+    }
+  }
+  done(ProposeResult{Stopping(), 0, 0});
+}
+
+void GroupHost::Impl::ProposeConfChange(GroupId group, const ConfChange& change,
+                                        ProposeCallback done) {
+  Replica* replica = Find(group);
+  absl::StatusOr<Answer> answer =
+      replica != nullptr
+          ? Reserve(*replica, EncodedBytes(EncodeConfChange(change)))
+          : MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
+  {
+    MutexLock lock(inbox_mutex_);
+    if (!refusing_ && started_) {
+      if (answer.ok()) {
+        answer->done = std::move(done);
+        inbox_.conf_offers.push_back({group, change, *std::move(answer)});
+      } else {
+        inbox_.refusals.push_back(Refusal{std::move(done), answer.status()});
       }
       Wake();
       return;
@@ -324,6 +401,10 @@ void GroupHost::Impl::ReadInbox() {
   const absl::Duration now = clock_.SinceBoot();
   const absl::Duration deadline = now + options_.commit_timeout;
   for (auto& [group, offers] : inbox.offers) Find(group)->Propose(std::move(offers), deadline);
+  for (ConfOffer& offer : inbox.conf_offers) {
+    Find(offer.group)->ProposeConfChange(offer.change, std::move(offer.answer), deadline);
+    heard.insert(offer.group);
+  }
   for (auto& [group, reads] : inbox.reads) {
     for (ReadCallback& done : reads) Find(group)->Read(std::move(done), now);
   }
@@ -340,6 +421,7 @@ void GroupHost::Impl::Tick() {
 void GroupHost::Impl::TickReplicas() {
   tick_waiting_ = false;
   const absl::Duration now = clock_.SinceBoot();
+  intake_.Tick(now);
   for (auto& [group, replica] : replicas_) {
     replica->Tick(now);
     Publish(*replica);
@@ -376,11 +458,6 @@ void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
   done(refusal);
 }
 
-// Body elision: a body that is gone here was ended by an entry at or below what is applied here
-// now, for rows and bodies change in one batch; so the applied index, read after the body was
-// missed, says from where on nobody needs it. Two cases must not be taken for that: an entry above
-// the applied index (its body went because another leader's entry replaced it), and a body that was
-// never here because it came elided itself, while its end is not applied yet.
 absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const {
   for (Entry& entry : message.entries) {
     for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
@@ -393,16 +470,14 @@ absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const 
         continue;
       }
       if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
-      HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, store_.LoadGroup(group));
-      const bool known_to_have_ended =
-          record.applied >= entry.index && record.applied >= record.elided_through;
-      if (!known_to_have_ended && options_.mutation != HostMutation::kElideUnapplied) {
-        return MakeStatus(absl::StatusCode::kUnavailable,
-                          "group {}: a body of entry {} is not here and not known to have ended",
-                          group.value(), entry.index);
+      absl::StatusOr<LogIndex> ended_by =
+          ElidedBy(store_, BodyKey{group, entry.index, entry.term, ordinal});
+      if (options_.mutation == HostMutation::kElideUnapplied && !ended_by.ok()) {
+        ended_by = store_.LoadGroup(group)->applied;
       }
-      body.elided_by =
-          options_.mutation == HostMutation::kElideWithoutIndex ? entry.index : record.applied;
+      HOLDFAST_RETURN_IF_ERROR(ended_by.status());
+      const bool forgetful = options_.mutation == HostMutation::kElideWithoutIndex;
+      body.elided_by = forgetful ? entry.index : *ended_by;
     }
   }
   return absl::OkStatus();
@@ -457,8 +532,70 @@ void GroupHost::Impl::TellLeader(GroupId group, bool leader, Term term) {
   contexts_.apply.Post([machine, leader, term] { machine->OnLeaderChange(leader, term); });
 }
 
+void GroupHost::Impl::TellInstalled(GroupId group, LogIndex index) {
+  StateMachine* machine = &Find(group)->machine();
+  contexts_.apply.Post([self = shared_from_this(), machine, index] {
+    if (!self->closed_) machine->OnSnapshotInstalled(index);
+  });
+}
+
+absl::StatusOr<std::unique_ptr<FetchSource>> GroupHost::Impl::OpenFetch(NodeId peer,
+                                                                        std::string_view request) {
+  if (!started_.load(std::memory_order_acquire)) {
+    return absl::UnavailableError("the node is starting");
+  }
+  return sources_->Open(peer, request);
+}
+
+void GroupHost::Impl::GivePulled(PulledSnapshot pulled) {
+  Replica& replica = *Find(pulled.group);
+  replica.TakePulled(std::move(pulled));
+  Publish(replica);
+}
+
+void GroupHost::Impl::Collect(GroupId group) {
+  StateMachine* machine = &Find(group)->machine();
+  // Here, beside no Apply(), rows are of one moment. Later ones list no older body that these
+  // don't.
+  contexts_.apply.Post([self = shared_from_this(), machine, group] {
+    if (self->closed_) return;
+    auto garbage = std::make_shared<Garbage>();
+    garbage->group = group;
+    const absl::Status status =
+        machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
+          garbage->live.push_back(ref.key);
+          return true;
+        });
+    if (!status.ok()) {
+      Log(LogLevel::kError, "garbage_kept",
+          {{"group", group.value()}, {"reason", holdfast::Message(status)}});
+      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
+      return;
+    }
+    std::sort(garbage->live.begin(), garbage->live.end());
+    self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
+  });
+}
+
+void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
+  if (closed_) return;
+  const absl::StatusOr<bool> clean =
+      store_.CollectGarbage(garbage->group, garbage->live, options_.snapshots.garbage_steps);
+  if (clean.ok() && !*clean) {
+    // Behind the writes that wait: those are not held up by more than one slice.
+    contexts_.storage.Post([self = shared_from_this(), garbage] { self->CollectSlice(garbage); });
+    return;
+  }
+  if (!clean.ok()) {
+    Log(LogLevel::kError, "garbage_kept",
+        {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
+  }
+  PostToRaft([this, garbage] { intake_.GarbageCollected(garbage->group); });
+}
+
 void GroupHost::Impl::Publish(const Replica& replica) {
   GroupStatus status = replica.Status();
+  status.receiving_snapshot = intake_.Receives(status.group);
   MutexLock lock(status_mutex_);
   statuses_[status.group] = std::move(status);
 }
@@ -504,6 +641,10 @@ void GroupHost::Propose(GroupId group, Proposal proposal, ProposeCallback done) 
   impl_->Propose(group, std::move(proposal), std::move(done));
 }
 
+void GroupHost::ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done) {
+  impl_->ProposeConfChange(group, change, std::move(done));
+}
+
 void GroupHost::Tick() { impl_->Tick(); }
 
 void GroupHost::Receive(GroupId group, Message message) {
@@ -518,6 +659,11 @@ void GroupHost::PeerUnreachable(NodeId peer) {
 
 absl::Status GroupHost::FillBodies(GroupId group, Message& message) const {
   return impl_->FillBodies(group, message);
+}
+
+absl::StatusOr<std::unique_ptr<FetchSource>> GroupHost::OpenFetch(NodeId peer,
+                                                                  std::string_view request) {
+  return impl_->OpenFetch(peer, request);
 }
 
 void GroupHost::TransferLeadership(GroupId group, NodeId target) {

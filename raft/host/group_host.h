@@ -15,7 +15,8 @@
 // Promises: a proposal is answered exactly once. OK or a refusal by the state machine is given only
 //   after its entry is on disk on a majority, committed, applied, and its rows are visible.
 // Threads:  thread-safe, except Start() and Stop(): once each, from one thread, not from a context.
-// Lifetime: store, transport, clock, contexts and state machines outlive Stop().
+// Lifetime: store, clock, contexts and state machines outlive Stop(), and then the transport's end:
+//           its threads read the store and ask the machines (snapshots). It ends before this does.
 // Errors:   a store that fails ends the process (see Store); entries that can't be understood too.
 // Limits:   undecided bytes and proposals are bounded per group and over all groups.
 #pragma once
@@ -28,14 +29,17 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
 #include "base/context.h"
 #include "base/status.h"
 #include "base/strong_id.h"
+#include "raft/core/confchange.h"
 #include "raft/core/raft_types.h"
 #include "raft/host/host_mutation.h"
+#include "raft/host/snapshot_options.h"
 #include "raft/host/state_machine.h"
 #include "raft/storage/body_key.h"
 #include "raft/storage/state_batch.h"
@@ -86,6 +90,8 @@ struct GroupHostOptions {
 
   // Reads waiting for an answer, per group; kResourceExhausted beyond.
   uint64_t reads_max = 10'000;
+
+  SnapshotOptions snapshots;
 
   // How long Stop() waits for work that doesn't end.
   absl::Duration stop_timeout = absl::Seconds(10);
@@ -157,8 +163,12 @@ struct GroupStatus {
   // This node leads and is handing over, or asked another to take over a moment ago: no read point
   // of it may be relied on.
   bool handing_over = false;
-  // Voters of the newest configuration applied here.
+  // The newest configuration applied here; `voters_outgoing` is not empty while it is joint.
   std::vector<NodeId> voters;
+  std::vector<NodeId> learners;
+  std::vector<NodeId> voters_outgoing;
+  // This replica lags behind its leader's log: a snapshot is being pulled or installed, or waits.
+  bool receiving_snapshot = false;
   // Of a leader: how far each other member's log is known to match, and whether it was heard from
   // within an election timeout.
   struct Member {
@@ -203,6 +213,10 @@ class GroupHost {
 
   void Propose(GroupId group, Proposal proposal, ProposeCallback done);
 
+  // Changes who belongs to the group. Leader only, one change at a time: kAborted when another is
+  // under way or the change does not fit; otherwise answered like a proposal, once it is applied.
+  void ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done);
+
   // `options.tick` has passed. Called by Ticker, or by a test.
   void Tick();
 
@@ -216,6 +230,10 @@ class GroupHost {
   void PeerUnreachable(NodeId peer);
   // PeerHandler::FillBodies() for the transport: any thread, reads the store.
   absl::Status FillBodies(GroupId group, Message& message) const;
+
+  // PeerHandler::OpenFetch() for the transport: a part of a snapshot for `peer`. Any thread; the
+  // bytes are not trusted. kUnavailable: not started; others as SnapshotSources.
+  absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
 
   // Hands leadership to `target`, if this node leads; see GroupStatus for the outcome.
   void TransferLeadership(GroupId group, NodeId target);

@@ -23,6 +23,8 @@ GroupLog::GroupLog(const Store& store, GroupRecord record, uint64_t cache_bytes_
     : store_(store),
       opened_(std::move(record)),
       cache_bytes_max_(cache_bytes_max),
+      applied_(opened_.applied),
+      conf_state_(opened_.conf_state),
       truncated_(opened_.truncated),
       last_(opened_.last) {}
 
@@ -97,7 +99,29 @@ absl::StatusOr<std::vector<Entry>> GroupLog::Entries(LogIndex low, LogIndex high
 }
 
 absl::StatusOr<Snapshot> GroupLog::LatestSnapshot() const {
-  return MakeStatus(absl::StatusCode::kUnavailable, "this build sends no snapshots");
+  if (applied_ == 0) {
+    return MakeStatus(absl::StatusCode::kUnavailable, "group {}: nothing is applied yet",
+                      opened_.group.value());
+  }
+  const std::optional<Term> term = TermAt(applied_);
+  HOLDFAST_CHECK(term.has_value()) << "no term for the applied entry " << applied_;
+  return Snapshot{applied_, *term, conf_state_, ""};
+}
+
+void GroupLog::Applied(LogIndex index, const std::optional<ConfState>& conf_state) {
+  applied_ = index;
+  if (conf_state) conf_state_ = *conf_state;
+}
+
+void GroupLog::Installed(LogIndex index, Term term, const ConfState& conf_state) {
+  applied_ = index;
+  conf_state_ = conf_state;
+  truncated_ = index;
+  last_ = index;
+  terms_ = {TermRun{index, term}};
+  cache_.clear();
+  cache_bytes_ = 0;
+  marks_.clear();
 }
 
 void GroupLog::ForgetFrom(LogIndex index) {

@@ -36,7 +36,8 @@ class GroupLog final : public LogView {
   std::optional<Term> TermAt(LogIndex index) const override;
   absl::StatusOr<std::vector<Entry>> Entries(LogIndex low, LogIndex high,
                                              uint64_t bytes_max) const override;
-  // kUnavailable: this build sends no snapshots.
+  // What is applied, without contents: those are pulled (snapshot_pull.h). kUnavailable: nothing
+  // is.
   absl::StatusOr<Snapshot> LatestSnapshot() const override;
 
   // `entries` are durable now, and replace what stood there. `keep_bodies`: followers will want
@@ -44,6 +45,12 @@ class GroupLog final : public LogView {
   void Stored(std::vector<Entry> entries, bool keep_bodies);
   // Headers before `before` are being removed.
   void Truncated(LogIndex before);
+
+  // The state machine's rows, as known by the raft context, are those after entry `index`;
+  // `conf_state` when that changed the configuration.
+  void Applied(LogIndex index, const std::optional<ConfState>& conf_state);
+  // A snapshot replaced the log and the rows: nothing is in the log, which goes on behind `index`.
+  void Installed(LogIndex index, Term term, const ConfState& conf_state);
 
   // Where to truncate, given that entries up to `applied` may go: nullopt while there are not more
   // than `entries_kept` and `bytes_kept` (of commands) behind it, and a quarter.
@@ -75,6 +82,8 @@ class GroupLog final : public LogView {
   const GroupRecord opened_;
   const uint64_t cache_bytes_max_;
 
+  LogIndex applied_ = 0;
+  ConfState conf_state_;  // As of applied_.
   LogIndex truncated_ = 0;
   LogIndex last_ = 0;
   std::vector<TermRun> terms_;  // Ascending; the first covers `truncated_` (or a later start).

@@ -20,6 +20,8 @@ enum class HostMutation : uint8_t {
   kAbortWhenLeadershipIsLost = 7,  // Losing leadership is taken for "not applied".
   kReadBeforeApplied = 8,          // A confirmed read does not wait for apply.
   kApplyTwiceAfterRestart = 9,     // The applied index is read one too low.
+  kForgetElidedOfSnapshot = 10,    // An install does not say which bodies came elided.
+  kInstallFromAnySource = 11,      // A snapshot of a former leader is acknowledged to this one.
 };
 
 }  // namespace holdfast::raft

@@ -55,7 +55,7 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       log_(std::move(log)),
       core_(CoreOptions(options, seed, log_->opened()), *log_),
       undecided_bytes_(options.group_undecided_bytes_max),
-      voters_(log_->opened().conf_state.voters),
+      conf_state_(log_->opened().conf_state),
       single_voter_(OnlyVoter(log_->opened().conf_state, options.self)),
       applied_(log_->opened().applied),
       applied_term_(log_->TermAt(applied_).value_or(0)),
@@ -88,10 +88,22 @@ void Replica::Propose(std::vector<Offer> offers, absl::Duration deadline) {
   PayDebts();
 }
 
+void Replica::ProposeConfChange(const ConfChange& change, Answer answer, absl::Duration deadline) {
+  absl::StatusOr<ProposedAt> at = core_.ProposeConfChange(change);
+  if (at.ok()) {
+    undecided_.Add(at->first, at->term, deadline, std::move(answer));
+  } else {
+    AnswerOnce(answer, at.status(), 0, 0);
+  }
+  PayDebts();  // Also of the empty entry that took the place of a change that does not fit.
+}
+
 void Replica::Tick(absl::Duration now) {
+  now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
   if (handed_over_ticks_ > 0) --handed_over_ticks_;
   CountSilence();
+  WatchSnapshots(now);
   core_.Tick();
   reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
                                 "group {}: no majority confirmed in time that this node leads",
@@ -107,6 +119,13 @@ void Replica::Tick(absl::Duration now) {
   // Also the way out for a lone voter whose first campaign was refused.
   if (single_voter_ && core_.role() == Role::kFollower) (void)core_.Campaign();
   PayDebts();
+  if (pulled_ && !installing_) {
+    if (--pulled_ticks_left_ > 0) {
+      TryInstall();
+    } else {
+      DropPulled();
+    }
+  }
 }
 
 bool Replica::Withheld(const Message& message) const {
@@ -116,13 +135,25 @@ bool Replica::Withheld(const Message& message) const {
 }
 
 void Replica::Receive(Message message) {
-  if (Withheld(message)) return;
+  if (Withheld(message) || RefuseAppendUnborn(message) || HeedUnborn(message) ||
+      ReceiveSnapshotOffer(message)) {
+    return;
+  }
+  const bool arrived = message.type == MessageType::kAppendResponse && !message.reject;
+  const NodeId from = message.from;
   (void)core_.Step(std::move(message));  // The core counts what it drops.
+  if (arrived && offered_since_.contains(from)) OfferAgain(from);
   PayDebts();
 }
 
 void Replica::PeerUnreachable(NodeId peer) {
   core_.ReportUnreachable(peer);
+  // What was lost may be the word that there is a snapshot.
+  const auto offered = offered_since_.find(peer);
+  if (offered != offered_since_.end() && effects_.LastAsked(peer, group_) < offered->second) {
+    core_.ReportSnapshot(peer, /*arrived=*/false);
+    offered_since_.erase(offered);
+  }
   PayDebts();
 }
 
@@ -146,6 +177,7 @@ void Replica::Read(ReadCallback done, absl::Duration now) {
 
 void Replica::Send(Message message) {
   // The node asked needs no lease to run out, and its election may take as long as any.
+  if (message.type == MessageType::kSnapshot) offered_since_[message.to] = now_;
   if (message.type == MessageType::kTimeoutNow) handed_over_ticks_ = 2 * options_.election_ticks;
   effects_.Send(group_, std::move(message));
 }
@@ -168,23 +200,35 @@ void Replica::PayDebts() {
 }
 
 void Replica::StartWrite(AppendTask task) {
-  HOLDFAST_CHECK(task.snapshot == nullptr) << "group " << group_ << " was sent a snapshot";
   StorageTask out;
+  if (task.snapshot) out.write.install = InstallOf(*task.snapshot);
   out.write.group = group_;
   out.write.hard_state = task.hard_state;
   out.write.entries = std::move(task.entries);
   out.write.must_sync = task.must_sync && options_.mutation != HostMutation::kAcknowledgeBeforeSync;
   out.responses = std::move(task.responses);
+  Enqueue(std::move(out));
+}
+
+void Replica::Enqueue(StorageTask task) {
   ++writes_out_;
-  effects_.Store(std::move(out));
+  if (!held_.empty() || (task.write.install && applying_)) {
+    held_.push_back(std::move(task));
+  } else {
+    effects_.Store(std::move(task));
+  }
 }
 
 void Replica::Stored(StorageTask task) {
   --writes_out_;
+  if (task.write.install) Installed(*task.write.install);
   // A leader's followers will want the bytes soon; a follower's log is seldom asked for.
   log_->Stored(std::move(task.write.entries),
                /*keep_bodies=*/!single_voter_ && core_.role() == Role::kLeader);
   for (Message& message : core_.AppendDone(std::move(task.responses))) Send(std::move(message));
+  if (task.write.install) {
+    for (const ApplyToken& done : std::exchange(dropped_, {})) core_.ApplyDone(done);
+  }
   PayDebts();
 }
 
@@ -213,7 +257,7 @@ void Replica::FollowLeadership() {
 }
 
 void Replica::StartApply() {
-  if (applying_ || to_apply_.empty()) return;
+  if (applying_ || installing_ || to_apply_.empty()) return;
   auto job = std::make_shared<ApplyJob>();
   uint64_t bytes = 0;
   while (!to_apply_.empty() && job->entries.size() < options_.apply_batch_entries_max) {
@@ -238,7 +282,7 @@ void Replica::StartApply() {
     }
     job->conf_state = core_.ApplyConfChange(*change);
     single_voter_ = OnlyVoter(*job->conf_state, options_.self);
-    voters_ = job->conf_state->voters;
+    conf_state_ = *job->conf_state;
   }
   applying_ = true;
   effects_.Apply(group_, std::move(job));
@@ -265,7 +309,7 @@ bool Replica::RunApplyJob(ApplyJob& job) {
       AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
     }
   }
-  const AppliedMark mark{job.last, job.conf_state};
+  const AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
   const absl::Status written = store_.CommitState(std::move(batch), mark);
   if (written.ok()) machine_.OnCommitted(job.last);
   for (size_t i = 0; i < job.entries.size(); ++i) {
@@ -295,22 +339,29 @@ void Replica::JobDone(ApplyJob& job) {
   applying_ = false;
   applied_ = job.last;
   applied_term_ = job.entries.back().term;
+  log_->Applied(applied_, job.conf_state);
   for (const ApplyToken& done : job.done) core_.ApplyDone(done);
+  ReleaseHeld();
   PayDebts();
   TruncateLog();
 }
 
 void Replica::TruncateLog() {
-  std::optional<LogIndex> before =
-      log_->TruncationDue(applied_, options_.log_entries_kept, options_.log_bytes_kept);
-  if (!before) return;
+  if (installing_) return;
+  // Whoever pulls a snapshot will want the entries behind it.
+  const uint64_t times = offered_since_.empty() ? 1 : options_.snapshots.log_kept_times;
+  std::optional<LogIndex> before = log_->TruncationDue(applied_, times * options_.log_entries_kept,
+                                                       times * options_.log_bytes_kept);
+  if (before) TruncateBefore(*before);
+}
+
+void Replica::TruncateBefore(LogIndex before) {
   StorageTask task;
   task.write.group = group_;
-  task.write.truncate_before = *before;
+  task.write.truncate_before = before;
   task.write.must_sync = false;  // Nothing rests on it: at worst the headers are still there.
-  log_->Truncated(*before);
-  ++writes_out_;
-  effects_.Store(std::move(task));
+  log_->Truncated(before);
+  Enqueue(std::move(task));
 }
 
 void Replica::AnswerAll(const absl::Status& status) {
@@ -351,7 +402,9 @@ GroupStatus Replica::Status() const {
   status.leader = core_.leader();
   status.term = core_.term();
   status.handing_over = handed_over_ticks_ > 0;
-  status.voters = voters_;
+  status.voters = conf_state_.voters;
+  status.learners = conf_state_.learners;
+  status.voters_outgoing = conf_state_.voters_outgoing;
   if (status.role == Role::kLeader) FillMembers(status);
   status.commit = core_.commit();
   status.applied = applied_;

@@ -6,6 +6,10 @@
 // The apply side works on ApplyJobs: a run of committed entries (or one change of configuration)
 // that goes to the apply context and comes back. One job of a group is out at a time, so that jobs
 // grow with load.
+//
+// A snapshot comes in three steps: the leader's word that it has one (the host then pulls it, see
+// SnapshotIntake), TakePulled() when rows and bodies are here, and the write that makes them the
+// group's state, which waits until no job is out and drops what was waiting to be applied.
 // Threads:  owned by the raft context, except RunApplyJob(): the apply context.
 // Lifetime: the host owns it and keeps it until no job and no write of it is out.
 // Errors:   see GroupHost. Limits: GroupHostOptions.
@@ -23,6 +27,7 @@
 #include "raft/host/group_host.h"
 #include "raft/host/group_log.h"
 #include "raft/host/pending_reads.h"
+#include "raft/host/snapshot_pull.h"
 #include "raft/host/undecided.h"
 #include "raft/storage/group_commit.h"
 
@@ -62,6 +67,15 @@ class ReplicaEffects {
   virtual void Apply(GroupId group, std::shared_ptr<ApplyJob> job) = 0;
   // Runs the machine's OnLeaderChange() in the apply context.
   virtual void TellLeader(GroupId group, bool leader, Term term) = 0;
+
+  // `from`, which leads in `term`, has a snapshot for this replica: to be pulled.
+  virtual void WantSnapshot(GroupId group, NodeId from, Term term) = 0;
+  // Runs the machine's OnSnapshotInstalled() in the apply context.
+  virtual void TellInstalled(GroupId group, LogIndex index) = 0;
+  // What TakePulled() was given is installed, or was of no use and is gone.
+  virtual void SnapshotOver(GroupId group, bool installed) = 0;
+  // See SnapshotSources::LastAsked().
+  virtual absl::Duration LastAsked(NodeId peer, GroupId group) const = 0;
 };
 
 class Replica {
@@ -75,8 +89,11 @@ class Replica {
   void Start();
 
   void Propose(std::vector<Offer> offers, absl::Duration deadline);
+  void ProposeConfChange(const ConfChange& change, Answer answer, absl::Duration deadline);
   void Tick(absl::Duration now);
   void Receive(Message message);
+  // Installs it if it is still of use and its source leads; otherwise waits for that, a while.
+  void TakePulled(PulledSnapshot pulled);
   void PeerUnreachable(NodeId peer);
   absl::Status TransferLeadership(NodeId target);
   void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
@@ -112,6 +129,21 @@ class Replica {
   // True for a request for a vote that must not be heard yet; see votes_withheld_ticks_.
   bool Withheld(const Message& message) const;
   void StartWrite(AppendTask task);
+  void Enqueue(StorageTask task);
+
+  // replica_snapshot.cc
+  // True when the message was dealt with here, and the core must not hear it.
+  bool ReceiveSnapshotOffer(const Message& message);
+  bool RefuseAppendUnborn(const Message& message);
+  bool HeedUnborn(const Message& message);
+  void TryInstall();
+  void DropPulled();
+  LogWrite::Install InstallOf(const Snapshot& snapshot);
+  void ReleaseHeld();
+  void Installed(const LogWrite::Install& install);
+  void WatchSnapshots(absl::Duration now);
+  // The peer has what it pulled, but our log begins behind that by now: it needs another one.
+  void OfferAgain(NodeId peer);
   void FillMembers(GroupStatus& status) const;
   // The core forgets at each check of its quorum whom it heard from; people and balance want to
   // know who was silent for an election timeout.
@@ -119,6 +151,7 @@ class Replica {
   void FollowLeadership();
   void StartApply();
   void TruncateLog();
+  void TruncateBefore(LogIndex before);
 
   const GroupHostOptions& options_;
   const GroupId group_;
@@ -133,7 +166,7 @@ class Replica {
   std::deque<ToApply> to_apply_;
   bool applying_ = false;
   uint64_t writes_out_ = 0;
-  std::vector<NodeId> voters_;
+  ConfState conf_state_;
   bool single_voter_ = false;
   LogIndex applied_ = 0;
   Term applied_term_ = 0;
@@ -147,6 +180,15 @@ class Replica {
   // Counts down after a TimeoutNow left: the node asked may be elected at any moment.
   int handed_over_ticks_ = 0;
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
+
+  std::optional<PulledSnapshot> pulled_;  // Waits to be installed, or is being installed.
+  int pulled_ticks_left_ = 0;             // For the wait.
+  bool installing_ = false;               // From the core's word to the end of the write.
+  std::deque<StorageTask> held_;          // The install, and what comes behind it: a job is out.
+  std::vector<ApplyToken> dropped_;       // Of entries that the snapshot overtook.
+  // Of a leader: since when each member has had a snapshot to pull, and did not say that it has it.
+  std::map<NodeId, absl::Duration> offered_since_;
+  absl::Duration now_;  // At the last tick.
 };
 
 // Calls `answer.done` with the result, once, and gives its memory back.

@@ -4,6 +4,7 @@
 // (Raft thesis, 2.1 and 3.8.)
 #pragma once
 
+#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -23,10 +24,11 @@ struct CommittedEntry {
   std::vector<BodyRef> bodies;
 };
 
-// Threads: owned by the apply context of its group; every method is called there, never two at
-// once. Lifetime: outlives the host's Stop(). Errors:  see Apply(). A machine that meets a command
-// that it does not know must end the process
-//          (CHECK): skipping it would fork the cluster.
+// Threads:  owned by the apply context of its group; every method but LiveBodies() is called there,
+//           never two at once.
+// Lifetime: outlives the host's Stop() and the transport's.
+// Errors:   see Apply(). A machine that meets a command that it does not know must end the process
+//           (CHECK): skipping it would fork the cluster.
 class StateMachine {
  public:
   virtual ~StateMachine() = default;
@@ -46,6 +48,16 @@ class StateMachine {
   // before. Alternates true, false, true, ...; a loss is announced as soon as it is known, which
   // may be later than another leader's beginning.
   virtual void OnLeaderChange(bool leader, Term term) = 0;
+
+  // Visits the bodies that `rows` (of this machine's kind, perhaps another replica's) keep alive,
+  // in an order that the rows decide. Reads nothing else. False from the visitor ends it. Any
+  // thread, beside Apply(). kDataLoss: rows that can't be read.
+  using BodyVisitor = std::function<bool(const BodyRef&)>;
+  virtual absl::Status LiveBodies(const StateReader& rows, const BodyVisitor& visit) const = 0;
+
+  // The group's rows were replaced by another replica's as of `last`: forget everything that was
+  // remembered of them. Readers see the new rows. Before the next Apply(), and never while leading.
+  virtual void OnSnapshotInstalled(LogIndex last) = 0;
 };
 
 }  // namespace holdfast::raft

@@ -140,9 +140,9 @@ void FailureLatch::Fail(const std::string& what) {
   if (failed_.exchange(true, std::memory_order_acq_rel)) return;
   // Whichever layer saw it: this is what the system calls ENOSPC.
   const bool full = what.find("No space left on device") != std::string::npos;
-  const std::string text = what + (full ? ": the disk is full; make room and start again" : "");
+  const std::string text = what + (full ? ": the disk is full" : "");
   if (fatal_) {
-    fatal_(text);
+    fatal_(text, full);
   } else {
     DieOfEnvironment(text.c_str());
   }

@@ -24,14 +24,15 @@ namespace holdfast::raft {
 // Remembers that the environment failed once; from then on nothing may be promised.
 class FailureLatch {
  public:
-  explicit FailureLatch(std::function<void(const std::string&)> fatal) : fatal_(std::move(fatal)) {}
+  explicit FailureLatch(std::function<void(const std::string&, bool)> fatal)
+      : fatal_(std::move(fatal)) {}
 
   // Calls `fatal` at the first failure only.
   void Fail(const std::string& what);
   bool failed() const { return failed_.load(std::memory_order_acquire); }
 
  private:
-  const std::function<void(const std::string&)> fatal_;
+  const std::function<void(const std::string&, bool)> fatal_;
   std::atomic<bool> failed_{false};
 };
 
@@ -69,13 +70,16 @@ struct Engine {
 // Opens or makes the database. kNotFound unless `create`.
 absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, bool create);
 
-// A StateReader over what is committed.
-std::unique_ptr<StateReader> NewRocksDbReader(std::shared_ptr<Engine> engine, GroupId group);
+// A StateReader over what is committed, in the generation that `generation` names at each call.
+std::unique_ptr<StateReader> NewRocksDbReader(
+    std::shared_ptr<Engine> engine, GroupId group,
+    std::shared_ptr<const std::atomic<uint64_t>> generation);
 
 // A StateBatch of the RocksDB store.
 class RocksDbBatch final : public StateBatch {
  public:
-  RocksDbBatch(std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation);
+  RocksDbBatch(std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation,
+               uint64_t generation);
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override;
   absl::StatusOr<ScanEnd> Scan(std::string_view from, std::string_view to, size_t rows_max,
@@ -84,6 +88,7 @@ class RocksDbBatch final : public StateBatch {
   void Delete(std::string_view key) override;
   void DeleteBody(const BodyKey& key) override;
   GroupId group() const override { return group_; }
+  uint64_t generation() const { return generation_; }
   size_t bytes() const override;
 
   // The first read error, if there was one.
@@ -96,6 +101,7 @@ class RocksDbBatch final : public StateBatch {
   const std::shared_ptr<Engine> engine_;
   const GroupId group_;
   const uint64_t incarnation_;
+  const uint64_t generation_;
   const std::string prefix_;
   // Reading through a batch changes its caches, but not what it says.
   mutable rocksdb::WriteBatchWithIndex changes_;

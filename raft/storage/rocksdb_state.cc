@@ -41,11 +41,12 @@ absl::StatusOr<std::optional<std::string>> RowValue(std::string_view record) {
 
 class RocksDbReader final : public StateReader {
  public:
-  RocksDbReader(std::shared_ptr<Engine> engine, GroupId group)
-      : engine_(std::move(engine)), prefix_(StatePrefix(group)), end_(PrefixEnd(prefix_)) {}
+  RocksDbReader(std::shared_ptr<Engine> engine, GroupId group,
+                std::shared_ptr<const std::atomic<uint64_t>> generation)
+      : engine_(std::move(engine)), group_(group), generation_(std::move(generation)) {}
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    std::string row = prefix_;
+    std::string row = Prefix();
     row += key;
     HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> record, engine_->Get(engine_->state, row));
     if (!record) return std::optional<std::string>();
@@ -54,30 +55,38 @@ class RocksDbReader final : public StateReader {
 
   absl::StatusOr<ScanEnd> Scan(std::string_view from, std::string_view to, size_t rows_max,
                                const Visitor& visitor) const override {
+    const std::string prefix = Prefix();
+    const std::string end = PrefixEnd(prefix);
     rocksdb::ReadOptions options;
-    const rocksdb::Slice bound = ToSlice(end_);
-    if (!end_.empty()) options.iterate_upper_bound = &bound;
+    const rocksdb::Slice bound = ToSlice(end);
+    if (!end.empty()) options.iterate_upper_bound = &bound;
     std::unique_ptr<rocksdb::Iterator> rows(engine_->db->NewIterator(options, engine_->state));
-    return ScanRows(*rows, prefix_, from, to, rows_max, visitor);
+    return ScanRows(*rows, prefix, from, to, rows_max, visitor);
   }
 
  private:
+  std::string Prefix() const { return StatePrefix(group_, generation_->load()); }
+
   const std::shared_ptr<Engine> engine_;
-  const std::string prefix_;
-  const std::string end_;
+  const GroupId group_;
+  const std::shared_ptr<const std::atomic<uint64_t>> generation_;
 };
 
 }  // namespace
 
-std::unique_ptr<StateReader> NewRocksDbReader(std::shared_ptr<Engine> engine, GroupId group) {
-  return std::make_unique<RocksDbReader>(std::move(engine), group);
+std::unique_ptr<StateReader> NewRocksDbReader(
+    std::shared_ptr<Engine> engine, GroupId group,
+    std::shared_ptr<const std::atomic<uint64_t>> generation) {
+  return std::make_unique<RocksDbReader>(std::move(engine), group, std::move(generation));
 }
 
-RocksDbBatch::RocksDbBatch(std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation)
+RocksDbBatch::RocksDbBatch(std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation,
+                           uint64_t generation)
     : engine_(std::move(engine)),
       group_(group),
       incarnation_(incarnation),
-      prefix_(StatePrefix(group)),
+      generation_(generation),
+      prefix_(StatePrefix(group, generation)),
       changes_(rocksdb::BytewiseComparator(), 0, /*overwrite_key=*/true) {}
 
 std::string RocksDbBatch::RowKey(std::string_view key) const {

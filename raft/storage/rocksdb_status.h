@@ -17,12 +17,14 @@ inline std::string_view FromSlice(const rocksdb::Slice& slice) {
   return {slice.data(), slice.size()};
 }
 
-// Corruption is kDataLoss, a missing key kNotFound, everything else kUnavailable: the environment.
+// Corruption is kDataLoss, a missing key kNotFound, a full disk kResourceExhausted, everything else
+// kUnavailable: the environment.
 inline absl::Status FromRocksDb(const rocksdb::Status& status, std::string_view what) {
   if (status.ok()) return absl::OkStatus();
   absl::StatusCode code = absl::StatusCode::kUnavailable;
   if (status.IsCorruption()) code = absl::StatusCode::kDataLoss;
   if (status.IsNotFound()) code = absl::StatusCode::kNotFound;
+  if (status.IsNoSpace()) code = absl::StatusCode::kResourceExhausted;
   return MakeStatus(code, "{}: {}", what, status.ToString());
 }
 

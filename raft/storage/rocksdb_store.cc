@@ -17,6 +17,8 @@
 #include "base/mutex.h"
 #include "base/random.h"
 #include "raft/storage/rocksdb_engine.h"
+#include "raft/storage/rocksdb_install.h"
+#include "raft/storage/rocksdb_replica.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
@@ -49,10 +51,15 @@ class RocksDbStore final : public Store {
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
-    return NewRocksDbReader(engine_, group);
+    return NewRocksDbReader(engine_, group, GenerationOf(group));
   }
   std::unique_ptr<StateBatch> NewStateBatch(GroupId group) override;
   absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) override;
+  absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const override;
+  absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) override;
+  bool GarbagePending(GroupId group) const override;
+  absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                      size_t steps_max) override;
   absl::Status Witness() override;
   absl::StatusOr<uint64_t> FreeBytes() const override;
   StoreCounters Counters() const override;
@@ -61,17 +68,9 @@ class RocksDbStore final : public Store {
  private:
   // Absent: kNotFound.
   absl::StatusOr<GroupRecord> RecordOf(GroupId group) const;
-  absl::StatusOr<GroupRecord> ReadReplica(GroupId group) const;
-  absl::StatusOr<std::string> ReadMeta(MetaKind kind, GroupId group) const;
-  absl::StatusOr<LogIndex> LastIndex(const GroupRecord& record) const;
-  // Every header from the applied index on is there and whole.
-  absl::Status VerifyHeaders(const GroupRecord& record) const;
-  absl::StatusOr<LogHeader> ReadHeader(GroupId group, LogIndex index) const;
-  static absl::StatusOr<LogHeader> HeaderAt(const rocksdb::Iterator& headers, GroupId group,
-                                            LogIndex index);
-  void SeedReplica(const GroupSeed& seed, rocksdb::WriteBatch& batch) const;
-
   absl::Status PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch);
+  absl::Status PutInstall(GroupRecord& record, const LogWrite::Install& install,
+                          rocksdb::WriteBatch& batch);
   absl::Status DropTail(const GroupRecord& record, LogIndex from, rocksdb::WriteBatch& batch);
   absl::Status DropFront(GroupRecord& record, LogIndex before, rocksdb::WriteBatch& batch);
   void PutEntry(const GroupRecord& record, const Entry& entry, rocksdb::WriteBatch& batch);
@@ -83,8 +82,18 @@ class RocksDbStore final : public Store {
   const std::shared_ptr<Engine> engine_;
   StoreIdentity identity_;
 
+  struct Replica {
+    GroupRecord record;
+    // Readers follow it.
+    std::shared_ptr<std::atomic<uint64_t>> generation;
+    LogIndex garbage_to{};
+    std::string garbage_cursor;  // Disk key of the next body to look at; empty: the first.
+  };
+  static Replica MakeReplica(GroupRecord record, const ReplicaRows& rows);
+  std::shared_ptr<std::atomic<uint64_t>> GenerationOf(GroupId group) const;
+
   mutable Mutex mutex_;
-  std::map<GroupId, GroupRecord> replicas_ ABSL_GUARDED_BY(mutex_);
+  std::map<GroupId, Replica> replicas_ ABSL_GUARDED_BY(mutex_);
 
   // Owned by the storage context.
   uint64_t write_number_ = 0;   // Of the newest batch.
@@ -99,16 +108,6 @@ class RocksDbStore final : public Store {
 
 absl::Status MetaDamage(GroupId group, const absl::Status& status) {
   return Annotate(status, holdfast::format("group {}", group.value()));
-}
-
-absl::StatusOr<std::string> RocksDbStore::ReadMeta(MetaKind kind, GroupId group) const {
-  HOLDFAST_ASSIGN_OR_RETURN(std::optional<std::string> record,
-                            engine_->Get(engine_->meta, MetaKey(kind, group)));
-  if (!record) {
-    return MakeStatus(absl::StatusCode::kDataLoss, "group {}: meta record '{}' is missing",
-                      group.value(), static_cast<char>(kind));
-  }
-  return *std::move(record);
 }
 
 absl::Status RocksDbStore::Load() {
@@ -145,112 +144,16 @@ absl::Status RocksDbStore::Load() {
   GroupId group;
   for (rows->Seek(ToSlice(MetaKey(MetaKind::kReplica))); rows->Valid(); rows->Next()) {
     if (!ParseMetaKey(FromSlice(rows->key()), MetaKind::kReplica, group)) break;
-    absl::StatusOr<GroupRecord> record = ReadReplica(group);
+    absl::StatusOr<GroupRecord> record = ReadReplica(*engine_, group);
     if (!record.ok()) return MetaDamage(group, record.status());
-    absl::Status verified = VerifyHeaders(*record);
+    absl::Status verified = VerifyHeaders(*engine_, *record);
     if (!verified.ok()) return MetaDamage(group, verified);
+    absl::StatusOr<ReplicaRows> of_rows = ReadReplicaRows(*engine_, group);
+    if (!of_rows.ok()) return MetaDamage(group, of_rows.status());
     MutexLock lock(mutex_);
-    replicas_.emplace(group, *std::move(record));
+    replicas_.emplace(group, MakeReplica(*std::move(record), *of_rows));
   }
   return FromRocksDb(rows->status(), "reading the replicas");
-}
-
-absl::StatusOr<GroupRecord> RocksDbStore::ReadReplica(GroupId group) const {
-  GroupRecord record;
-  record.group = group;
-  HOLDFAST_ASSIGN_OR_RETURN(std::string replica, ReadMeta(MetaKind::kReplica, group));
-  HOLDFAST_ASSIGN_OR_RETURN(record.incarnation, DecodeNumber(replica));
-  HOLDFAST_ASSIGN_OR_RETURN(std::string hard_state, ReadMeta(MetaKind::kHardState, group));
-  HOLDFAST_ASSIGN_OR_RETURN(record.hard_state, DecodeHardState(hard_state));
-  HOLDFAST_ASSIGN_OR_RETURN(std::string conf_state, ReadMeta(MetaKind::kConfState, group));
-  HOLDFAST_ASSIGN_OR_RETURN(record.conf_state, DecodeConfState(conf_state));
-  HOLDFAST_ASSIGN_OR_RETURN(std::string truncated, ReadMeta(MetaKind::kTruncated, group));
-  HOLDFAST_ASSIGN_OR_RETURN(const TruncatedMark mark, DecodeTruncated(truncated));
-  record.truncated = mark.index;
-  record.truncated_term = mark.term;
-  HOLDFAST_ASSIGN_OR_RETURN(std::string applied, ReadMeta(MetaKind::kApplied, group));
-  HOLDFAST_ASSIGN_OR_RETURN(record.applied, DecodeNumber(applied));
-  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> elided,
-                            engine_->Get(engine_->meta, MetaKey(MetaKind::kElided, group)));
-  if (elided) {
-    HOLDFAST_ASSIGN_OR_RETURN(record.elided_through, DecodeNumber(*elided));
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(record.last, LastIndex(record));
-  // The commit index needs no sync of its own and may be older than the rows; what was applied was
-  // committed.
-  record.hard_state.commit = std::max(record.hard_state.commit, record.applied);
-  return record;
-}
-
-absl::StatusOr<LogIndex> RocksDbStore::LastIndex(const GroupRecord& record) const {
-  std::unique_ptr<rocksdb::Iterator> headers(
-      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
-  headers->SeekForPrev(ToSlice(LogKey(record.group, ~LogIndex{0})));
-  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(headers->status(), "reading the log"));
-  GroupId group;
-  LogIndex index{};
-  if (!headers->Valid() || !ParseLogKey(FromSlice(headers->key()), group, index) ||
-      group != record.group) {
-    return record.truncated;
-  }
-  return index;
-}
-
-absl::StatusOr<LogHeader> RocksDbStore::HeaderAt(const rocksdb::Iterator& headers, GroupId group,
-                                                 LogIndex index) {
-  if (!headers.Valid() || FromSlice(headers.key()) != LogKey(group, index)) {
-    HOLDFAST_RETURN_IF_ERROR(FromRocksDb(headers.status(), "reading the log"));
-    return MakeStatus(absl::StatusCode::kDataLoss, "the header of entry {} is missing", index);
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, DecodeLogHeader(FromSlice(headers.value())));
-  if (header.index != index) {
-    return MakeStatus(absl::StatusCode::kDataLoss, "entry {} stands in the place of entry {}",
-                      header.index, index);
-  }
-  return header;
-}
-
-absl::StatusOr<LogHeader> RocksDbStore::ReadHeader(GroupId group, LogIndex index) const {
-  std::unique_ptr<rocksdb::Iterator> headers(
-      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
-  headers->Seek(ToSlice(LogKey(group, index)));
-  return HeaderAt(*headers, group, index);
-}
-
-absl::Status RocksDbStore::VerifyHeaders(const GroupRecord& record) const {
-  if (record.applied < record.truncated || record.last < record.applied ||
-      record.last < record.hard_state.commit) {
-    return MakeStatus(absl::StatusCode::kDataLoss,
-                      "the log holds ({}, {}], yet {} is applied and {} committed",
-                      record.truncated, record.last, record.applied, record.hard_state.commit);
-  }
-  std::unique_ptr<rocksdb::Iterator> headers(
-      engine_->db->NewIterator(rocksdb::ReadOptions(), engine_->log));
-  const LogIndex first = std::max(record.applied, record.truncated + 1);
-  Term term = record.truncated_term;
-  headers->Seek(ToSlice(LogKey(record.group, first)));
-  for (LogIndex index = first; index <= record.last; ++index, headers->Next()) {
-    HOLDFAST_ASSIGN_OR_RETURN(LogHeader header, HeaderAt(*headers, record.group, index));
-    if (header.term < term || header.term > record.hard_state.term) {
-      return MakeStatus(absl::StatusCode::kDataLoss, "entry {} has term {} behind term {} of {}",
-                        index, header.term, term, record.hard_state.term);
-    }
-    term = header.term;
-  }
-  return absl::OkStatus();
-}
-
-void RocksDbStore::SeedReplica(const GroupSeed& seed, rocksdb::WriteBatch& batch) const {
-  const auto put = [&](MetaKind kind, const std::string& record) {
-    rocksdb::Status status =
-        batch.Put(engine_->meta, ToSlice(MetaKey(kind, seed.group)), ToSlice(record));
-    HOLDFAST_CHECK(status.ok()) << status.ToString();
-  };
-  put(MetaKind::kReplica, EncodeNumber(seed.incarnation));
-  put(MetaKind::kHardState, EncodeHardState(HardState{}));
-  put(MetaKind::kConfState, EncodeConfState(seed.conf_state));
-  put(MetaKind::kTruncated, EncodeTruncated(TruncatedMark{}));
-  put(MetaKind::kApplied, EncodeNumber(0));
 }
 
 absl::Status RocksDbStore::Found(const StoreIdentity& identity,
@@ -264,7 +167,7 @@ absl::Status RocksDbStore::Found(const StoreIdentity& identity,
   put =
       batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kDurableWrite)), ToSlice(EncodeNumber(0)));
   HOLDFAST_CHECK(put.ok()) << put.ToString();
-  for (const GroupSeed& seed : groups) SeedReplica(seed, batch);
+  for (const GroupSeed& seed : groups) SeedReplica(*engine_, seed, batch);
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "creating the store"));
   return engine_->Sync("creating the store");
 }
@@ -272,7 +175,7 @@ absl::Status RocksDbStore::Found(const StoreIdentity& identity,
 std::vector<GroupId> RocksDbStore::groups() const {
   MutexLock lock(mutex_);
   std::vector<GroupId> out;
-  for (const auto& [group, record] : replicas_) out.push_back(group);
+  for (const auto& [group, replica] : replicas_) out.push_back(group);
   return out;
 }
 
@@ -282,7 +185,22 @@ absl::StatusOr<GroupRecord> RocksDbStore::RecordOf(GroupId group) const {
   if (it == replicas_.end()) {
     return MakeStatus(absl::StatusCode::kNotFound, "no replica of group {}", group.value());
   }
-  return it->second;
+  return it->second.record;
+}
+
+RocksDbStore::Replica RocksDbStore::MakeReplica(GroupRecord record, const ReplicaRows& rows) {
+  Replica replica;
+  replica.record = std::move(record);
+  replica.generation = std::make_shared<std::atomic<uint64_t>>(rows.generation);
+  replica.garbage_to = rows.garbage_to;
+  return replica;
+}
+
+std::shared_ptr<std::atomic<uint64_t>> RocksDbStore::GenerationOf(GroupId group) const {
+  MutexLock lock(mutex_);
+  auto it = replicas_.find(group);
+  HOLDFAST_CHECK(it != replicas_.end()) << "no replica of group " << group;
+  return it->second.generation;
 }
 
 absl::StatusOr<GroupRecord> RocksDbStore::LoadGroup(GroupId group) const { return RecordOf(group); }
@@ -292,7 +210,7 @@ absl::Status RocksDbStore::AddGroup(const GroupSeed& seed) {
     return MakeStatus(absl::StatusCode::kAlreadyExists, "group {} is here", seed.group.value());
   }
   rocksdb::WriteBatch batch;
-  SeedReplica(seed, batch);
+  SeedReplica(*engine_, seed, batch);
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "adding a group"));
   HOLDFAST_RETURN_IF_ERROR(engine_->Sync("adding a group"));
   GroupRecord record;
@@ -300,7 +218,7 @@ absl::Status RocksDbStore::AddGroup(const GroupSeed& seed) {
   record.incarnation = seed.incarnation;
   record.conf_state = seed.conf_state;
   MutexLock lock(mutex_);
-  replicas_.emplace(seed.group, std::move(record));
+  replicas_.emplace(seed.group, MakeReplica(std::move(record), ReplicaRows{kFirstGeneration, 0}));
   return absl::OkStatus();
 }
 
@@ -316,7 +234,7 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
                              write.hard_state->vote != before->hard_state.vote)) {
       vote_changed = true;
     }
-    must_sync = must_sync || write.must_sync;
+    must_sync = must_sync || write.must_sync || write.install.has_value();
     absl::Status put = PutLogWrite(write, batch);
     if (!put.ok()) {  // Only reading what is to be removed can fail: damage, or a broken disk.
       engine_->latch->Fail(holdfast::format("the store failed: {}", holdfast::Message(put)));
@@ -328,6 +246,10 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
                                   ToSlice(EncodeNumber(write_number_)));
   HOLDFAST_CHECK(put.ok()) << put.ToString();
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "appending to the log"));
+  for (const LogWrite& write : writes) {
+    // Its rows are there: readers may see them.
+    if (write.install) GenerationOf(write.group)->store(write.install->generation);
+  }
   ++writes_;
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
@@ -342,6 +264,7 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
 absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch) {
   absl::StatusOr<GroupRecord> record = RecordOf(write.group);
   HOLDFAST_RETURN_IF_ERROR(record.status());
+  if (write.install) HOLDFAST_RETURN_IF_ERROR(PutInstall(*record, *write.install, batch));
   if (!write.entries.empty()) {
     const LogIndex first = write.entries.front().index;
     HOLDFAST_CHECK(first <= record->last + 1 && first > record->truncated)
@@ -361,23 +284,66 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
     record->last = next - 1;
     RaiseElided(*record, elided_through, batch);
   }
-  if (write.hard_state) {
-    record->hard_state = *write.hard_state;
+  if (write.hard_state) record->hard_state = *write.hard_state;
+  if (write.install) {
+    record->hard_state.commit = std::max(record->hard_state.commit, write.install->index);
+  }
+  if (write.hard_state || write.install) {
     rocksdb::Status put =
         batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kHardState, write.group)),
-                  ToSlice(EncodeHardState(*write.hard_state)));
+                  ToSlice(EncodeHardState(record->hard_state)));
     HOLDFAST_CHECK(put.ok()) << put.ToString();
   }
   if (write.truncate_before) {
     HOLDFAST_RETURN_IF_ERROR(DropFront(*record, *write.truncate_before, batch));
   }
   MutexLock lock(mutex_);
-  GroupRecord& kept = replicas_.at(write.group);
+  Replica& replica = replicas_.at(write.group);
+  GroupRecord& kept = replica.record;
+  if (write.install) {
+    kept.applied = record->applied;
+    kept.applied_term = record->applied_term;
+    kept.conf_state = record->conf_state;
+    replica.garbage_to = write.install->index;
+    replica.garbage_cursor.clear();
+  }
   kept.hard_state = record->hard_state;
   kept.last = record->last;
   kept.elided_through = record->elided_through;
   kept.truncated = record->truncated;
   kept.truncated_term = record->truncated_term;
+  return absl::OkStatus();
+}
+
+absl::Status RocksDbStore::PutInstall(GroupRecord& record, const LogWrite::Install& install,
+                                      rocksdb::WriteBatch& batch) {
+  HOLDFAST_CHECK(install.index >= record.applied)
+      << "a snapshot at " << install.index << " behind applied " << record.applied;
+  HOLDFAST_CHECK(install.generation > GenerationOf(record.group)->load())
+      << "rows of generation " << install.generation;
+  // Entries behind the snapshot have lost, and their bodies with them. Of the others the bodies may
+  // be on the snapshot's list: what is not is garbage.
+  const LogIndex behind = std::max(install.index, record.truncated) + 1;
+  if (behind <= record.last) HOLDFAST_RETURN_IF_ERROR(DropTail(record, behind, batch));
+  for (LogIndex index = record.truncated + 1; index < std::min(behind, record.last + 1); ++index) {
+    rocksdb::Status gone = batch.Delete(engine_->log, ToSlice(LogKey(record.group, index)));
+    HOLDFAST_CHECK(gone.ok()) << gone.ToString();
+  }
+  const auto put = [&](MetaKind kind, const std::string& value) {
+    rocksdb::Status status =
+        batch.Put(engine_->meta, ToSlice(MetaKey(kind, record.group)), ToSlice(value));
+    HOLDFAST_CHECK(status.ok()) << status.ToString();
+  };
+  const std::string mark = EncodeLogMark(LogMark{install.index, install.term});
+  put(MetaKind::kTruncated, mark);
+  put(MetaKind::kApplied, mark);
+  put(MetaKind::kConfState, EncodeConfState(install.conf_state));
+  put(MetaKind::kGeneration, EncodeNumber(install.generation));
+  put(MetaKind::kGarbage, EncodeNumber(install.index));
+  RaiseElided(record, install.elided_through, batch);
+  record.truncated = record.applied = record.last = install.index;
+  record.truncated_term = record.applied_term = install.term;
+  record.conf_state = install.conf_state;
   return absl::OkStatus();
 }
 
@@ -447,7 +413,7 @@ absl::Status RocksDbStore::DropFront(GroupRecord& record, LogIndex before,
   if (before <= record.truncated + 1) return absl::OkStatus();
   HOLDFAST_CHECK(before <= record.applied + 1)
       << "truncation before " << before << ", applied is " << record.applied;
-  HOLDFAST_ASSIGN_OR_RETURN(const LogHeader newest, ReadHeader(record.group, before - 1));
+  HOLDFAST_ASSIGN_OR_RETURN(const LogHeader newest, ReadHeader(*engine_, record.group, before - 1));
   for (LogIndex index = record.truncated + 1; index < before; ++index) {
     rocksdb::Status gone = batch.Delete(engine_->log, ToSlice(LogKey(record.group, index)));
     HOLDFAST_CHECK(gone.ok()) << gone.ToString();
@@ -456,7 +422,7 @@ absl::Status RocksDbStore::DropFront(GroupRecord& record, LogIndex before,
   record.truncated_term = newest.term;
   rocksdb::Status put =
       batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kTruncated, record.group)),
-                ToSlice(EncodeTruncated(TruncatedMark{record.truncated, newest.term})));
+                ToSlice(EncodeLogMark(LogMark{record.truncated, newest.term})));
   HOLDFAST_CHECK(put.ok()) << put.ToString();
   return absl::OkStatus();
 }
@@ -516,7 +482,8 @@ absl::StatusOr<Body> RocksDbStore::ReadBody(const BodyKey& key) const {
 std::unique_ptr<StateBatch> RocksDbStore::NewStateBatch(GroupId group) {
   absl::StatusOr<GroupRecord> record = RecordOf(group);
   HOLDFAST_CHECK(record.ok()) << "no replica of group " << group;
-  return std::make_unique<RocksDbBatch>(engine_, group, record->incarnation);
+  return std::make_unique<RocksDbBatch>(engine_, group, record->incarnation,
+                                        GenerationOf(group)->load());
 }
 
 absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) {
@@ -529,11 +496,13 @@ absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const 
   const GroupId group = ours.group();
   absl::StatusOr<GroupRecord> record = RecordOf(group);
   HOLDFAST_RETURN_IF_ERROR(record.status());
+  HOLDFAST_CHECK(ours.generation() == GenerationOf(group)->load())
+      << "rows of generation " << ours.generation() << " behind an install";
   HOLDFAST_CHECK(mark.index >= record->applied && mark.index <= record->last)
       << "applied " << mark.index << " behind " << record->applied << " of " << record->last;
   rocksdb::Status put =
       ours.changes().Put(engine_->meta, ToSlice(MetaKey(MetaKind::kApplied, group)),
-                         ToSlice(EncodeNumber(mark.index)));
+                         ToSlice(EncodeLogMark(LogMark{mark.index, mark.term})));
   HOLDFAST_CHECK(put.ok()) << put.ToString();
   if (mark.conf_state) {
     put = ours.changes().Put(engine_->meta, ToSlice(MetaKey(MetaKind::kConfState, group)),
@@ -545,11 +514,53 @@ absl::Status RocksDbStore::CommitState(std::unique_ptr<StateBatch> batch, const 
     // group is applied, must not be told an older index (LoadGroup). A write that fails ends it
     // all.
     MutexLock lock(mutex_);
-    GroupRecord& kept = replicas_.at(group);
+    GroupRecord& kept = replicas_.at(group).record;
     kept.applied = mark.index;
+    kept.applied_term = mark.term;
     if (mark.conf_state) kept.conf_state = *mark.conf_state;
   }
   return engine_->Write(*ours.changes().GetWriteBatch(), "writing rows");
+}
+
+absl::StatusOr<std::unique_ptr<StateView>> RocksDbStore::OpenStateView(GroupId group) const {
+  HOLDFAST_ASSIGN_OR_RETURN(GroupRecord record, RecordOf(group));
+  return NewRocksDbView(
+      engine_, StatePrefix(group, GenerationOf(group)->load()),
+      StateView::Mark{record.applied, record.applied_term, std::move(record.conf_state)});
+}
+
+absl::StatusOr<std::unique_ptr<StateInstall>> RocksDbStore::BeginInstall(GroupId group) {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(group));
+  return NewRocksDbInstall(engine_, group, record.incarnation, GenerationOf(group)->load() + 1);
+}
+
+bool RocksDbStore::GarbagePending(GroupId group) const {
+  MutexLock lock(mutex_);
+  auto it = replicas_.find(group);
+  return it != replicas_.end() && it->second.garbage_to != LogIndex{};
+}
+
+absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                                  size_t steps_max) {
+  if (engine_->latch->failed()) return engine_->Failed();
+  GarbageRound round;
+  round.group = group;
+  {
+    MutexLock lock(mutex_);
+    auto it = replicas_.find(group);
+    if (it == replicas_.end() || it->second.garbage_to == LogIndex{}) return true;
+    round.incarnation = it->second.record.incarnation;
+    round.generation = it->second.generation->load();
+    round.bodies_to = it->second.garbage_to;
+    round.cursor = it->second.garbage_cursor;
+  }
+  HOLDFAST_ASSIGN_OR_RETURN(const bool done,
+                            CollectRocksDbGarbage(*engine_, live, steps_max, round));
+  MutexLock lock(mutex_);
+  Replica& replica = replicas_.at(group);
+  replica.garbage_cursor = done ? "" : round.cursor;
+  if (done) replica.garbage_to = LogIndex{};
+  return done;
 }
 
 absl::Status RocksDbStore::WriteWitnessNow() {

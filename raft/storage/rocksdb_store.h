@@ -54,9 +54,10 @@ struct StoreOptions {
   // How old the witness may be while writes go on.
   absl::Duration witness_interval = absl::Seconds(1);
 
-  // Called once, with words for people, at the first failed write, sync or flush. Must not return
-  // in production; empty means DieOfEnvironment(). Called on any thread.
-  std::function<void(const std::string&)> fatal;
+  // Called once, with words for people, at the first failed write, sync or flush, and whether it
+  // failed for want of space. Must not return in production; empty means DieOfEnvironment(). Called
+  // on any thread.
+  std::function<void(const std::string&, bool no_space)> fatal;
 
   // Tests put faulty files here. Null: the system's. Both outlive the store.
   rocksdb::Env* env = nullptr;
@@ -83,6 +84,7 @@ absl::StatusOr<std::unique_ptr<Store>> CreateStore(const StoreOptions& options,
 //   kFailedPrecondition  in use by another process
 //   kUnimplemented       written by a newer build
 //   kDataLoss            damaged, or older than its witness: this replica must not vote
+//   kResourceExhausted   there is no space to open it; nothing is wrong with it
 //   kUnavailable         the file system refused
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options);
 

@@ -45,8 +45,11 @@
 
 namespace holdfast::raft {
 
-// Version of everything a store keeps. A store of a newer one is refused (kUnimplemented).
-inline constexpr uint32_t kStoreFormat = 1;
+// Version of everything a store keeps. A store of another one is refused (kUnimplemented).
+//   1  rows stand under their group
+//   2  rows stand under their group and a generation, so that a snapshot can be filled in beside
+//      the rows in use; the applied mark has its term
+inline constexpr uint32_t kStoreFormat = 2;
 
 // Who this store belongs to. Written once, by CreateStore.
 struct StoreIdentity {
@@ -70,6 +73,7 @@ struct GroupRecord {
   HardState hard_state;
   ConfState conf_state;
   LogIndex applied{};
+  Term applied_term{};  // Of the entry at `applied`; 0 at birth.
   // Headers up to here are gone; `truncated_term` is the term of that entry. 0, 0 at birth.
   LogIndex truncated{};
   Term truncated_term{};
@@ -90,13 +94,73 @@ struct LogWrite {
   // Forgets headers up to `first - 1`, which must be applied (CHECK).
   std::optional<LogIndex> truncate_before;
   bool must_sync = true;
+  // A snapshot takes the place of rows and log: every header goes, `generation` (StateInstall) has
+  // the rows from now on, applied and truncated become `index`, and so does the last index unless
+  // `entries` follow it. Synced whatever `must_sync` says. The commit index is raised to `index`.
+  // At or above the applied index (CHECK). No state batch of the group may be out: one that is
+  // committed afterwards fails a CHECK. What it leaves behind goes with CollectGarbage().
+  struct Install {
+    uint64_t generation = 0;
+    LogIndex index{};
+    Term term{};  // Of the entry at `index`.
+    ConfState conf_state;
+    // Bodies of the rows that are not here were ended by an entry up to this one.
+    LogIndex elided_through{};
+  };
+  std::optional<Install> install;
 };
 
 // How far the state machine is with a batch.
 struct AppliedMark {
   LogIndex index{};
+  Term term{};  // Of the entry at index.
   // When the batch applied a change of configuration.
   std::optional<ConfState> conf_state;
+};
+
+// One moment of a group's rows, to send to a replica that lags. It pins the files and memtables of
+// that moment, so it should not live long.
+// Threads:  any, one call at a time.
+// Lifetime: may outlive the store.
+class StateView {
+ public:
+  virtual ~StateView() = default;
+
+  // What the rows are the result of.
+  struct Mark {
+    LogIndex index{};
+    Term term{};
+    ConfState conf_state;
+  };
+  virtual const Mark& mark() const = 0;
+
+  struct Row {
+    std::string key;
+    std::string value;
+
+    bool operator==(const Row&) const = default;
+  };
+  // The next rows in key order, until keys and values pass `bytes_max`, at least one; none at the
+  // end. kDataLoss: a damaged row.
+  virtual absl::StatusOr<std::vector<Row>> Next(uint64_t bytes_max) = 0;
+};
+
+// A new generation of a group's rows, filled in beside the one in use, which nobody sees until
+// LogWrite::install names it. Forgotten without that, its rows go when the next one begins; bodies
+// that came with it stay, for a next try to find, until an install's garbage is collected.
+// Threads:  any, one call at a time, beside everything else. Writes are not synced: the install is.
+// Lifetime: the store outlives it.
+// Errors:   as for Store::Write().
+class StateInstall {
+ public:
+  virtual ~StateInstall() = default;
+
+  virtual uint64_t generation() const = 0;
+  virtual absl::Status PutRows(const std::vector<StateView::Row>& rows) = 0;
+  // Of the group (CHECK). The caller has checked the bytes; the store makes its own checksum.
+  virtual absl::Status PutBody(const BodyKey& key, const Body& body) = 0;
+  // Reads the rows put so far.
+  virtual std::unique_ptr<StateReader> Reader() const = 0;
 };
 
 struct StoreCounters {
@@ -138,6 +202,23 @@ class Store {
   virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;
   // Takes a batch that came from this store. On return readers see it.
   virtual absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) = 0;
+
+  // The group's rows as they are now. On the apply context, so that rows and mark are one moment.
+  virtual absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const = 0;
+
+  // Removes the rows that an abandoned install left. At most one install of a group lives at a
+  // time, and none while a Write() with another one is under way.
+  virtual absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) = 0;
+
+  // An install left rows or bodies behind that are not collected yet; also after a restart.
+  virtual bool GarbagePending(GroupId group) const = 0;
+  // Removes rows of generations before the one in use, and bodies of entries up to the install's
+  // index that are not in `live` (ascending): the bodies that the rows of some moment since the
+  // install keep alive. None becomes live again, so an old list only keeps too much. Looks at
+  // `steps_max` bodies at most (their bytes are read); true when nothing is left to do. On the
+  // storage context. Not synced: garbage that comes back after a crash is collected again.
+  virtual absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                              size_t steps_max) = 0;
 
   // Writes down, outside the engine's own files, how far the last synced write went (witness.h).
   // Write() does so by itself when a vote or term changes, and at most once a second otherwise;

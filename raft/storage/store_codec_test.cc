@@ -44,9 +44,9 @@ TEST(StoreKeysTest, KeysAreReadBackAndOthersRefused) {
 }
 
 TEST(StoreKeysTest, ThePrefixEndIsBehindEveryKeyOfTheGroup) {
-  const std::string prefix = StatePrefix(GroupId(0xffffffff));
+  const std::string prefix = StatePrefix(GroupId(0xffffffff), ~uint64_t{0});
   EXPECT_GT(PrefixEnd(prefix), prefix + std::string(10, '\xff'));
-  EXPECT_EQ(PrefixEnd(StatePrefix(GroupId(1))), StatePrefix(GroupId(2)));
+  EXPECT_EQ(PrefixEnd(StatePrefix(GroupId(1), 7)), StatePrefix(GroupId(1), 8));
   EXPECT_EQ(PrefixEnd("\xff"), "");
 }
 
@@ -63,7 +63,7 @@ TEST(StoreRecordsTest, RecordsComeBackAsTheyWere) {
   conf.voters_outgoing = {NodeId(1)};
   conf.auto_leave = true;
   EXPECT_EQ(*DecodeConfState(EncodeConfState(conf)), conf);
-  EXPECT_EQ(*DecodeTruncated(EncodeTruncated({8, 9})), (TruncatedMark{8, 9}));
+  EXPECT_EQ(*DecodeLogMark(EncodeLogMark({8, 9})), (LogMark{8, 9}));
   EXPECT_EQ(*DecodeNumber(EncodeNumber(~uint64_t{0})), ~uint64_t{0});
   EXPECT_EQ(*DecodeStateRow(EncodeStateRow("value")), "value");
   const std::string record = EncodeBodyFrame("key", Crc32c("bytes")) + "bytes";

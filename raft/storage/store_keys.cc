@@ -49,9 +49,20 @@ std::string BodyDiskKey(uint64_t incarnation, const BodyKey& key) {
   return out;
 }
 
-std::string StatePrefix(GroupId group) {
-  std::string key{kKeyFormat};
+bool ParseBodyDiskKey(std::string_view disk_key, uint64_t incarnation, BodyKey& key) {
+  ByteReader in(disk_key);
+  if (!TakeFormat(in) || in.BigEndian(8) != incarnation) return false;
+  key.group = GroupId(static_cast<uint32_t>(in.BigEndian(4)));
+  key.index = in.BigEndian(8);
+  key.term = in.BigEndian(8);
+  key.ordinal = static_cast<uint32_t>(in.BigEndian(4));
+  return in.AtEnd();
+}
+
+std::string StatePrefix(GroupId group, uint64_t generation) {
+  std::string key{kStateKeyFormat};
   AppendBigEndian(group.value(), 4, key);
+  AppendBigEndian(generation, 8, key);
   return key;
 }
 

@@ -1,12 +1,12 @@
 // raft/storage/store_keys.h
-// The keys of a store. Each begins with the format of its family (kKeyFormat), then numbers in big
-// endian, so that a group's keys are neighbours and stand in log order:
+// The keys of a store. Each begins with the format of its family, then numbers in big endian, so
+// that a group's keys are neighbours and stand in log order:
 //
 //   meta   1 | kind                                 the store: identity 'I', durable write 'W'
 //          1 | kind | group(4)                      a replica: see MetaKind
 //   log    1 | group(4) | index(8)
 //   body   1 | incarnation(8) | group(4) | index(8) | term(8) | ordinal(4)
-//   state  1 | group(4) | key of the state machine
+//   state  2 | group(4) | generation(8) | key of the state machine
 //
 // Threads: functions of their arguments. Pure.
 #pragma once
@@ -22,6 +22,7 @@
 namespace holdfast::raft {
 
 inline constexpr char kKeyFormat = 1;
+inline constexpr char kStateKeyFormat = 2;
 
 enum class MetaKind : char {
   kIdentity = 'I',      // StoreIdentity and kStoreFormat.
@@ -29,9 +30,11 @@ enum class MetaKind : char {
   kReplica = 'R',       // Incarnation.
   kHardState = 'H',
   kConfState = 'C',
-  kTruncated = 'T',  // Index and term of the last header that is gone.
-  kApplied = 'A',
-  kElided = 'E',  // GroupRecord::elided_through; absent: 0.
+  kTruncated = 'T',   // Index and term of the last header that is gone.
+  kApplied = 'A',     // Index and term.
+  kGeneration = 'S',  // Of the rows in use.
+  kGarbage = 'G',     // Index of the last install, until its garbage is collected.
+  kElided = 'E',      // GroupRecord::elided_through; absent: 0.
 };
 
 std::string MetaKey(MetaKind kind);
@@ -43,8 +46,10 @@ std::string LogKey(GroupId group, LogIndex index);
 bool ParseLogKey(std::string_view key, GroupId& group, LogIndex& index);
 
 std::string BodyDiskKey(uint64_t incarnation, const BodyKey& key);
+// The key of a body of that replica; false for every other key.
+bool ParseBodyDiskKey(std::string_view disk_key, uint64_t incarnation, BodyKey& key);
 
-std::string StatePrefix(GroupId group);
+std::string StatePrefix(GroupId group, uint64_t generation);
 // The first key behind all that begin with `prefix`; empty when there is none.
 std::string PrefixEnd(std::string_view prefix);
 

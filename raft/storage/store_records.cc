@@ -130,8 +130,16 @@ absl::StatusOr<StoreIdentity> DecodeIdentity(std::string_view record) {
   const uint64_t format = in.LittleEndian(4);
   if (in.ok() && format > kStoreFormat) {
     return MakeStatus(absl::StatusCode::kUnimplemented,
-                      "the store has format {}, this build reads up to {}: use a newer holdfastd",
+                      "the store has format {}, this build reads format {}: use a newer holdfastd",
                       format, kStoreFormat);
+  }
+  if (in.ok() && format < kStoreFormat) {
+    return MakeStatus(
+        absl::StatusCode::kUnimplemented,
+        "the store has format {}, of a build before the first release; this build reads "
+        "format {}: let the old build deliver its mail, then begin with an empty "
+        "directory",
+        format, kStoreFormat);
   }
   StoreIdentity identity;
   identity.node = NodeId(in.LittleEndian(8));
@@ -182,17 +190,17 @@ absl::StatusOr<ConfState> DecodeConfState(std::string_view record) {
   return conf_state;
 }
 
-std::string EncodeTruncated(const TruncatedMark& mark) {
+std::string EncodeLogMark(const LogMark& mark) {
   std::string out{kRecordFormat};
   AppendLittleEndian(mark.index, 8, out);
   AppendLittleEndian(mark.term, 8, out);
   return Seal(std::move(out));
 }
 
-absl::StatusOr<TruncatedMark> DecodeTruncated(std::string_view record) {
+absl::StatusOr<LogMark> DecodeLogMark(std::string_view record) {
   HOLDFAST_ASSIGN_OR_RETURN(std::string_view fields, Unseal(record, "log beginning"));
   ByteReader in(fields);
-  TruncatedMark mark;
+  LogMark mark;
   mark.index = in.LittleEndian(8);
   mark.term = in.LittleEndian(8);
   if (!in.AtEnd()) return Damaged("log beginning", "lengths do not add up");

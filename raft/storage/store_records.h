@@ -62,15 +62,16 @@ absl::StatusOr<HardState> DecodeHardState(std::string_view record);
 std::string EncodeConfState(const ConfState& conf_state);
 absl::StatusOr<ConfState> DecodeConfState(std::string_view record);
 
-// Where the log begins: the last header that is gone.
-struct TruncatedMark {
+// An index and the term of the entry there: where the log begins (the last header that is gone),
+// how far the rows are.
+struct LogMark {
   LogIndex index{};
   Term term{};
 
-  bool operator==(const TruncatedMark&) const = default;
+  bool operator==(const LogMark&) const = default;
 };
-std::string EncodeTruncated(const TruncatedMark& mark);
-absl::StatusOr<TruncatedMark> DecodeTruncated(std::string_view record);
+std::string EncodeLogMark(const LogMark& mark);
+absl::StatusOr<LogMark> DecodeLogMark(std::string_view record);
 
 // A record of one number: incarnation, applied index, durable write.
 std::string EncodeNumber(uint64_t number);

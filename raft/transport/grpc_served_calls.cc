@@ -8,24 +8,35 @@
 
 namespace holdfast::raft {
 
-// Calls of each peer that the handler has. Shared: answers may come late.
+// Calls of each peer that the handler has, and the bytes of their requests. Shared: answers may
+// come late.
 class ServedCalls::Counts {
  public:
-  bool TryAdd(NodeId peer, uint32_t max) {
+  // Null: added. Otherwise the name of the bound. A lone call may be of any size.
+  const char* TryAdd(NodeId peer, uint64_t bytes, const GrpcTransportOptions& options) {
     MutexLock lock(mutex_);
-    uint32_t& running = running_[peer];
-    if (running >= max) return false;
-    ++running;
-    return true;
+    const Running now = running_[peer];
+    if (now.calls >= options.calls_served_per_peer_max) return "calls_served_per_peer_max";
+    if (now.calls > 0 && now.bytes + bytes > options.call_bytes_served_per_peer_max) {
+      return "call_bytes_served_per_peer_max";
+    }
+    running_[peer] = {now.calls + 1, now.bytes + bytes};
+    return nullptr;
   }
-  void Subtract(NodeId peer) {
+  void Subtract(NodeId peer, uint64_t bytes) {
     MutexLock lock(mutex_);
-    if (--running_[peer] == 0) running_.erase(peer);
+    Running& now = running_[peer];
+    now.bytes -= bytes;
+    if (--now.calls == 0) running_.erase(peer);
   }
 
  private:
+  struct Running {
+    uint32_t calls = 0;
+    uint64_t bytes = 0;
+  };
   Mutex mutex_;
-  std::map<NodeId, uint32_t> running_ ABSL_GUARDED_BY(mutex_);
+  std::map<NodeId, Running> running_ ABSL_GUARDED_BY(mutex_);
 };
 
 // The one right to finish an RPC. The reactor and the answer stand until it is used.
@@ -76,8 +87,9 @@ class ServedCalls::Reactor final : public grpc::ServerUnaryReactor {
 // The handler's end of a call: what its CallReply holds.
 class ServedCalls::Ticket {
  public:
-  Ticket(std::shared_ptr<Counts> counts, NodeId peer, std::shared_ptr<Answering> answering)
-      : counts_(std::move(counts)), peer_(peer), answering_(std::move(answering)) {}
+  Ticket(std::shared_ptr<Counts> counts, NodeId peer, uint64_t bytes,
+         std::shared_ptr<Answering> answering)
+      : counts_(std::move(counts)), peer_(peer), bytes_(bytes), answering_(std::move(answering)) {}
   ~Ticket() { Reply(absl::DeadlineExceededError("dropped without an answer")); }
   Ticket(const Ticket&) = delete;
   Ticket& operator=(const Ticket&) = delete;
@@ -85,13 +97,14 @@ class ServedCalls::Ticket {
   void Reply(absl::StatusOr<std::string> result) {
     if (replied_.exchange(true)) return;
     // Before the peer hears of it, so that its next call finds the room.
-    counts_->Subtract(peer_);
+    counts_->Subtract(peer_, bytes_);
     answering_->Answer(std::move(result));
   }
 
  private:
   const std::shared_ptr<Counts> counts_;
   const NodeId peer_;
+  const uint64_t bytes_;
   const std::shared_ptr<Answering> answering_;
   std::atomic<bool> replied_{false};
 };
@@ -101,12 +114,12 @@ ServedCalls::ServedCalls(const GrpcTransportOptions& options, PeerHandler& handl
 
 grpc::ServerUnaryReactor* ServedCalls::Serve(grpc::CallbackServerContext& context, NodeId peer,
                                              std::string request, peer::CallAnswer* answer) {
-  if (!counts_->TryAdd(peer, options_.calls_served_per_peer_max)) {
-    SetCallError(absl::ResourceExhaustedError("calls_served_per_peer_max reached"), answer);
+  if (const char* bound = counts_->TryAdd(peer, request.size(), options_)) {
+    SetCallError(MakeStatus(absl::StatusCode::kResourceExhausted, "{} reached", bound), answer);
     return FinishNow(context);
   }
   auto* reactor = new Reactor(answer, options_.call_bytes_max);
-  const auto ticket = std::make_shared<Ticket>(counts_, peer, reactor->answering());
+  const auto ticket = std::make_shared<Ticket>(counts_, peer, request.size(), reactor->answering());
   handler_.OnCall(peer, std::move(request), [ticket](absl::StatusOr<std::string> result) {
     ticket->Reply(std::move(result));
   });

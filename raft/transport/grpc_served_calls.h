@@ -7,7 +7,8 @@
 // all else is gone.
 // Threads:  thread-safe; Serve() on a thread of gRPC.
 // Lifetime: what the constructor takes outlives it; it outlives the server.
-// Limits:   calls_served_per_peer_max. A call counts until the handler has answered it, also when
+// Limits:   calls_served_per_peer_max, call_bytes_served_per_peer_max. A call counts until the
+// handler has answered it, also when
 //   nobody waits any more.
 #pragma once
 

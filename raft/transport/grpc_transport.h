@@ -120,8 +120,10 @@ struct GrpcTransportOptions {
   // kResourceExhausted.
   uint32_t calls_per_peer_max = 1024;
   uint64_t call_bytes_in_flight_max = uint64_t{64} << 20;
-  // Calls of one peer that the handler has not answered yet; more get kResourceExhausted.
+  // Calls of one peer that the handler has not answered yet, and the bytes of their requests; more
+  // get kResourceExhausted. A peer may have two connections' worth for a moment.
   uint32_t calls_served_per_peer_max = 1024;
+  uint64_t call_bytes_served_per_peer_max = uint64_t{128} << 20;
 
   // Incoming streams and fetches of all peers, each of which holds a thread.
   uint32_t server_threads_max = 256;

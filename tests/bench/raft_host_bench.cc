@@ -55,6 +55,11 @@ class BenchMachine final : public StateMachine {
   }
   void OnCommitted(LogIndex) override {}
   void OnLeaderChange(bool leader, Term) override { leads_ = leader; }
+  // One replica: nobody ever sends a snapshot.
+  absl::Status LiveBodies(const StateReader&, const BodyVisitor&) const override {
+    return absl::UnimplementedError("one replica");
+  }
+  void OnSnapshotInstalled(LogIndex) override {}
   bool leads() const { return leads_; }
 
  private:

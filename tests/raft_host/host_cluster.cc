@@ -6,8 +6,16 @@
 #include <sstream>
 
 #include "base/check.h"
+#include "raft/host/snapshot_codec.h"
 
 namespace holdfast::raft {
+namespace {
+
+std::string BodyRow(const BodyKey& key) {
+  return holdfast::format("body {:08} {:08} {}", key.index, key.term, key.ordinal);
+}
+
+}  // namespace
 
 absl::Status RowMachine::Apply(const CommittedEntry& entry, StateBatch& batch) {
   const std::string command(entry.command);
@@ -16,12 +24,31 @@ absl::Status RowMachine::Apply(const CommittedEntry& entry, StateBatch& batch) {
     BodyKey key{group_, 0, 0, 0};
     words >> key.index >> key.term;
     batch.DeleteBody(key);
+    batch.Delete(BodyRow(key));
   }
   auto known = batch.Get("command " + command);
   HOLDFAST_CHECK(known.ok()) << known.status();
-  if (known->has_value()) return absl::AlreadyExistsError("known");
+  if (known->has_value()) {
+    for (const BodyRef& body : entry.bodies) batch.DeleteBody(body.key);
+    return absl::AlreadyExistsError("known");
+  }
   batch.Put("command " + command, std::to_string(entry.index));
+  for (const BodyRef& body : entry.bodies) {
+    batch.Put(BodyRow(body.key), holdfast::format("{} {}", body.bytes, body.crc32c));
+  }
   return absl::OkStatus();
+}
+
+absl::Status RowMachine::LiveBodies(const StateReader& rows, const BodyVisitor& visit) const {
+  return rows
+      .Scan("body ", "body!", SIZE_MAX,
+            [&](std::string_view key, std::string_view value) {
+              BodyRef ref{BodyKey{group_, 0, 0, 0}};
+              std::istringstream words(std::string(key.substr(5)) + " " + std::string(value));
+              words >> ref.key.index >> ref.key.term >> ref.key.ordinal >> ref.bytes >> ref.crc32c;
+              return visit(ref);
+            })
+      .status();
 }
 
 // What a node sends, until Deliver() takes it.
@@ -35,23 +62,40 @@ class HostCluster::Wire final : public Transport {
   void Send(NodeId to, GroupId group, Message message) override {
     sent.push_back({to, group, std::move(message)});
   }
-  void Fetch(NodeId, std::string, std::shared_ptr<FetchSink> sink) override {
-    sink->OnDone(absl::UnavailableError("this network carries no fetches"));
+  struct Fetched {
+    NodeId peer;
+    std::string request;
+    std::shared_ptr<FetchSink> sink;
+    std::unique_ptr<FetchSource> source;
+  };
+  void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) override {
+    fetches.push_back({peer, std::move(request), std::move(sink), nullptr});
   }
   void Call(NodeId, std::string, absl::Duration, CallReply done) override {
     done(absl::UnavailableError("this network carries no calls"));
   }
   std::deque<Sent> sent;
+  std::deque<Fetched> fetches;
 };
 
 HostCluster::HostCluster(uint64_t nodes, GroupHostOptions options) : options_(options) {
   for (uint64_t node = 1; node <= nodes; ++node) {
     nodes_[NodeId(node)] = std::make_unique<NodeParts>();
   }
-  for (auto& [node, parts] : nodes_) Open(node, /*create=*/true);
+  for (auto& [node, parts] : nodes_) Open(node, /*create=*/true, this->nodes());
 }
 
-HostCluster::~HostCluster() = default;
+// Fetches first: they hold parts of several stores.
+HostCluster::~HostCluster() {
+  for (auto& [node, parts] : nodes_) {
+    if (parts->wire != nullptr) parts->wire->fetches.clear();
+  }
+}
+
+void HostCluster::AddNode(NodeId node) {
+  nodes_[node] = std::make_unique<NodeParts>();
+  Open(node, /*create=*/true);
+}
 
 std::vector<NodeId> HostCluster::nodes() const {
   std::vector<NodeId> all;
@@ -59,10 +103,10 @@ std::vector<NodeId> HostCluster::nodes() const {
   return all;
 }
 
-void HostCluster::Open(NodeId node, bool create) {
+void HostCluster::Open(NodeId node, bool create, const std::vector<NodeId>& voters) {
   NodeParts& parts = *nodes_.at(node);
   auto store = create ? parts.world.Create({"0123456789abcdef0123456789abcdef", node},
-                                           SeedsOfCluster(nodes(), 1))
+                                           SeedsOfCluster(voters, 1))
                       : parts.world.Open();
   HOLDFAST_CHECK(store.ok()) << store.status();
   parts.store = *std::move(store);
@@ -84,6 +128,22 @@ void HostCluster::Open(NodeId node, bool create) {
 void HostCluster::Crash(NodeId node) {
   NodeParts& parts = *nodes_.at(node);
   parts.host.reset();
+  std::vector<Wire::Fetched> broken;
+  for (auto& [other, others] : nodes_) {
+    if (other == node || others->wire == nullptr) continue;
+    for (Wire::Fetched& fetch : std::exchange(others->wire->fetches, {})) {
+      if (fetch.peer == node) {
+        broken.push_back(std::move(fetch));
+      } else {
+        others->wire->fetches.push_back(std::move(fetch));
+      }
+    }
+  }
+  for (Wire::Fetched& fetch : broken) {
+    fetch.source.reset();
+    fetch.sink->OnDone(absl::UnavailableError("the peer is gone"));
+  }
+  parts.wire->fetches.clear();
   parts.raft.RunAll();
   parts.storage.RunAll();
   parts.apply.RunAll();
@@ -104,10 +164,59 @@ bool HostCluster::Passes(NodeId a, NodeId b) const {
   return !cut_.contains({std::min(a, b), std::max(a, b)});
 }
 
+bool HostCluster::DeliverFetches(NodeId node) {
+  if (hold_fetches) return false;
+  bool any = false;
+  NodeParts& parts = *nodes_.at(node);
+  for (Wire::Fetched& fetch : std::exchange(parts.wire->fetches, {})) {
+    const auto peer = nodes_.find(fetch.peer);
+    if (peer == nodes_.end() || peer->second->host == nullptr || !Passes(node, fetch.peer)) {
+      fetch.source.reset();
+      fetch.sink->OnDone(absl::UnavailableError("no connection"));
+      any = true;
+      continue;
+    }
+    const SnapshotRequest asked = *DecodeSnapshotRequest(fetch.request, SnapshotLimits{});
+    const bool counts = !std::holds_alternative<WaitingRequest>(asked);
+    if (counts && pieces_per_tick && pieces_left_ == 0) {
+      parts.wire->fetches.push_back(std::move(fetch));
+      continue;
+    }
+    any = true;
+    absl::Status ended;
+    if (fetch.source == nullptr) {
+      fetched_.rows += std::holds_alternative<RowsRequest>(asked);
+      fetched_.waiting += std::holds_alternative<WaitingRequest>(asked);
+      if (const auto* bodies = std::get_if<BodiesRequest>(&asked)) {
+        fetched_.bodies += bodies->keys.size();
+      }
+      auto source = peer->second->host->OpenFetch(node, fetch.request);
+      if (!source.ok()) {
+        fetch.sink->OnDone(source.status());
+        continue;
+      }
+      fetch.source = *std::move(source);
+    } else {
+      if (counts && pieces_per_tick) --pieces_left_;
+      absl::StatusOr<std::string> piece = fetch.source->Next();
+      const bool end = !piece.ok() || piece->empty();
+      ended = end ? piece.status() : fetch.sink->OnPiece(*std::move(piece));
+      if (end || !ended.ok()) {
+        fetch.source.reset();
+        fetch.sink->OnDone(ended);
+        continue;
+      }
+    }
+    parts.wire->fetches.push_back(std::move(fetch));
+  }
+  return any;
+}
+
 bool HostCluster::Deliver() {
   bool any = false;
   for (auto& [node, parts] : nodes_) {
     if (parts->host == nullptr) continue;
+    any |= DeliverFetches(node);
     std::deque<Wire::Sent> sent;
     std::swap(sent, parts->wire->sent);
     for (Wire::Sent& one : sent) {
@@ -140,6 +249,7 @@ void HostCluster::Settle() {
 }
 
 void HostCluster::Tick() {
+  pieces_left_ = pieces_per_tick.value_or(0);
   for (auto& [node, parts] : nodes_) {
     parts->clock.Advance(options_.tick);
     if (parts->host != nullptr) parts->host->Tick();
@@ -186,6 +296,31 @@ ProposeResult HostCluster::Propose(NodeId node, std::string command,
                      [answer](const ProposeResult& result) { *answer = result; });
   EXPECT_TRUE(RunUntil([&] { return answer->has_value(); })) << "no answer";
   return answer->value_or(ProposeResult{});
+}
+
+ProposeResult HostCluster::Change(NodeId node, const ConfChange& change) {
+  auto answer = std::make_shared<std::optional<ProposeResult>>();
+  host(node).ProposeConfChange(kGroup, change,
+                               [answer](const ProposeResult& result) { *answer = result; });
+  EXPECT_TRUE(RunUntil([&] { return answer->has_value(); })) << "no answer";
+  return answer->value_or(ProposeResult{});
+}
+
+std::map<std::string, std::string> HostCluster::Rows(NodeId node) const {
+  std::map<std::string, std::string> rows;
+  auto end = nodes_.at(node)->store->Reader(kGroup)->Scan(
+      "", "", SIZE_MAX, [&](std::string_view key, std::string_view value) {
+        rows.emplace(key, value);
+        return true;
+      });
+  HOLDFAST_CHECK(end.ok()) << end.status();
+  return rows;
+}
+
+bool HostCluster::InStep(NodeId node, NodeId leader) const {
+  return nodes_.at(node)->host->Status(kGroup)->applied ==
+             nodes_.at(leader)->host->Status(kGroup)->applied &&
+         Rows(node) == Rows(leader);
 }
 
 std::string HostCluster::Row(NodeId node, const std::string& key) const {

@@ -1,6 +1,7 @@
 // tests/raft_host/host_cluster.h
-// Some GroupHosts over real stores on one thread, with a network between them that a test can cut.
-// Messages travel as the transport would carry them: bodies are filled in when they are sent.
+// Some GroupHosts on one thread, over stores in memory, with a network between them that a test can
+// cut. Messages travel as the transport would carry them: bodies are filled in when they are sent,
+// and fetches go piece by piece.
 //
 //   HostCluster cluster(3);
 //   cluster.RunUntil([&] { return cluster.Leader(kGroup) != kNoNode; });
@@ -20,26 +21,39 @@
 #include "base/clock.h"
 #include "base/context.h"
 #include "raft/host/group_host.h"
-#include "tests/storage/rocksdb_world.h"
+#include "tests/raft_host/memory_store.h"
 
 namespace holdfast::raft {
 
 inline constexpr GroupId kControl{0};
 inline constexpr GroupId kGroup{1};
 
-// A row "command X" -> index for each command; the same again is refused. The command "end N T"
-// deletes the first body of entry N of term T.
+// A row "command X" -> index for each command; the same again is refused. A row "body N T I" for
+// each living body, in the order of indexes. The command "end N T" deletes the first body of entry
+// N of term T.
 class RowMachine final : public StateMachine {
  public:
   explicit RowMachine(GroupId group) : group_(group) {}
   absl::Status Apply(const CommittedEntry& entry, StateBatch& batch) override;
   void OnCommitted(LogIndex) override {}
   void OnLeaderChange(bool leader, Term term) override { leads_in_ = leader ? term : 0; }
+  absl::Status LiveBodies(const StateReader& rows, const BodyVisitor& visit) const override;
+  void OnSnapshotInstalled(LogIndex last) override { installed_.push_back(last); }
   Term leads_in() const { return leads_in_; }
+  // Snapshots, since the node was opened.
+  const std::vector<LogIndex>& installed() const { return installed_; }
 
  private:
   const GroupId group_;
   Term leads_in_ = 0;
+  std::vector<LogIndex> installed_;
+};
+
+// Fetches that were begun, by what they ask for.
+struct FetchCounts {
+  uint64_t rows = 0;
+  uint64_t bodies = 0;  // Keys asked for.
+  uint64_t waiting = 0;
 };
 
 class HostCluster {
@@ -54,6 +68,8 @@ class HostCluster {
   RowMachine& machine(NodeId node) { return *nodes_.at(node)->machines.at(kGroup); }
   std::vector<NodeId> nodes() const;
 
+  // An empty node, member of nothing.
+  void AddNode(NodeId node);
   // The node stops as in a power cut, and comes back with what was synced.
   void Crash(NodeId node);
   void Restart(NodeId node);
@@ -64,6 +80,11 @@ class HostCluster {
   void Heal() { cut_.clear(); }
   // Counts what was sent of a type, delivered or not.
   uint64_t sent(MessageType type) const { return sent_.count(type) ? sent_.at(type) : 0; }
+  const FetchCounts& fetched() const { return fetched_; }
+  // Pieces of fetches that all nodes together get in one tick; those of keep-alives don't count.
+  std::optional<uint64_t> pieces_per_tick;
+  // No fetch goes on, nor does it end, but those that are cut.
+  bool hold_fetches = false;
   // Called for each message about to be delivered; true: it is lost.
   std::function<bool(NodeId from, NodeId to, const Message&)> lose;
 
@@ -80,6 +101,12 @@ class HostCluster {
   NodeId AwaitLeader();
   // Proposes at the leader and runs until it is answered.
   ProposeResult Propose(NodeId node, std::string command, std::vector<std::string> bodies = {});
+  // The same for a change of the members of kGroup.
+  ProposeResult Change(NodeId node, const ConfChange& change);
+  // All rows of kGroup.
+  std::map<std::string, std::string> Rows(NodeId node) const;
+  // The node has applied what the leader has, with equal rows.
+  bool InStep(NodeId node, NodeId leader) const;
   // A row of kGroup; "" when absent.
   std::string Row(NodeId node, const std::string& key) const;
   // The bytes, or the name of the status code.
@@ -88,7 +115,7 @@ class HostCluster {
  private:
   class Wire;
   struct NodeParts {
-    RocksDbWorld world;
+    MemoryWorld world;
     ManualClock clock{absl::UnixEpoch()};
     std::unique_ptr<Store> store;
     std::map<GroupId, std::unique_ptr<RowMachine>> machines;
@@ -97,14 +124,17 @@ class HostCluster {
     std::unique_ptr<GroupHost> host;
   };
 
-  void Open(NodeId node, bool create);
+  void Open(NodeId node, bool create, const std::vector<NodeId>& voters = {});
   bool Deliver();
+  bool DeliverFetches(NodeId node);
   bool Passes(NodeId a, NodeId b) const;
 
   GroupHostOptions options_;
   std::map<NodeId, std::unique_ptr<NodeParts>> nodes_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<MessageType, uint64_t> sent_;
+  FetchCounts fetched_;
+  uint64_t pieces_left_ = 0;
   uint64_t starts_ = 0;
 };
 

@@ -55,9 +55,9 @@ Floor HostFloor() {
     return FloorOutcome{
         result.error, result.hash,
         format("{} events, {} committed, {} answered, {} reads, {} elections, {} crashes, {} "
-               "bodies elided, {} disks lost",
+               "bodies elided, {} snapshots installed, {} disks lost",
                result.events, result.committed, result.acknowledged, result.reads, result.elected,
-               result.crashes, result.elided, result.lost_disks)};
+               result.crashes, result.elided, result.installed, result.lost_disks)};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const HostSimOptions options = HostOptions(arguments);

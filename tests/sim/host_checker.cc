@@ -174,6 +174,16 @@ void HostChecker::OnSend(NodeId node, GroupId group, const Message& message) {
   }
 }
 
+// An entry whose place was taken by a committed one is as dead as its bodies: whoever still stores
+// it will replace it, and can't apply as far as its own index with it.
+LogIndex HostChecker::EndOf(const raft::BodyKey& key, const Facts& facts) const {
+  const auto ended = facts.ended.find(key);
+  if (ended != facts.ended.end()) return ended->second;
+  const auto committed = facts.committed.find(key.index);
+  const bool replaced = committed != facts.committed.end() && committed->second.term != key.term;
+  return replaced ? key.index : 0;
+}
+
 void HostChecker::OnTransmit(NodeId node, GroupId group, const Message& message) {
   Facts& facts = facts_[group];
   for (const Entry& entry : message.entries) {
@@ -188,13 +198,12 @@ void HostChecker::OnTransmit(NodeId node, GroupId group, const Message& message)
         continue;
       }
       ++elided_;
-      const auto ended = facts.ended.find(key);
-      if (body.elided_by == 0 || ended == facts.ended.end() || ended->second > body.elided_by) {
-        Fail(
-            format("group {}: node {} sends entry {} of term {} without body {}, as ended by "
-                   "entry {}; it was ended by entry {}",
-                   group.value(), node.value(), entry.index, entry.term, ordinal, body.elided_by,
-                   ended == facts.ended.end() ? 0 : ended->second));
+      const LogIndex ended = EndOf(key, facts);
+      if (body.elided_by == 0 || ended == 0 || ended > body.elided_by) {
+        Fail(format(
+            "group {}: node {} sends entry {} of term {} without body {}, as ended by "
+            "entry {}; it was ended by entry {}",
+            group.value(), node.value(), entry.index, entry.term, ordinal, body.elided_by, ended));
       }
     }
   }
@@ -250,6 +259,18 @@ void HostChecker::OnCommitted(NodeId node, GroupId group, LogIndex last) {
     Fail(format("group {}: the rows of node {} are not those of entry {}", group.value(),
                 node.value(), last));
   }
+}
+
+void HostChecker::OnInstalled(NodeId node, GroupId group, LogIndex last) {
+  ++installed_;
+  LogIndex& applied = last_applied_[{node, group}];
+  if (last < applied) {
+    Fail(format("group {}: node {} installs a snapshot of entry {} behind entry {}", group.value(),
+                node.value(), last, applied));
+  }
+  applied = last;
+  OnCommitted(node, group, last);
+  CheckBodies(node, group);
 }
 
 void HostChecker::OnLeading(NodeId node, GroupId group, Term term) {

@@ -55,6 +55,7 @@ class HostChecker {
   void OnOpened(NodeId node, const raft::GroupRecord& record);
   void OnApplied(NodeId node, const SimApplied& applied);
   void OnCommitted(NodeId node, GroupId group, raft::LogIndex last);
+  void OnInstalled(NodeId node, GroupId group, raft::LogIndex last);
   void OnLeading(NodeId node, GroupId group, raft::Term term);
 
   // --- Clients ---
@@ -83,6 +84,7 @@ class HostChecker {
   raft::LogIndex committed(GroupId group) const;
   uint64_t elected() const { return elected_; }
   uint64_t elided() const { return elided_; }
+  uint64_t installed() const { return installed_; }
   uint64_t acknowledged() const { return acknowledged_; }
 
  private:
@@ -127,6 +129,8 @@ class HostChecker {
   const raft::SimGroup* Find(const raft::SimImage& image, GroupId group) const;
   void OnVerdict(NodeId node, const Asked& asked, const raft::ProposeResult& result, Facts& facts);
   void OnNotSpoken(const Asked& asked, const raft::ProposeResult& result, Facts& facts);
+  // The entry that ended the body, or took its entry's place; 0: nothing did.
+  raft::LogIndex EndOf(const raft::BodyKey& key, const Facts& facts) const;
   void CheckBody(NodeId node, const raft::SimGroup& group, const raft::BodyRef& body,
                  const char* why);
   void CheckNoOrphans(NodeId node, const raft::SimGroup& group,
@@ -142,6 +146,7 @@ class HostChecker {
   absl::Duration now_;
   uint64_t elected_ = 0;
   uint64_t elided_ = 0;
+  uint64_t installed_ = 0;
   uint64_t acknowledged_ = 0;
 };
 

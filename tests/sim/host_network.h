@@ -1,12 +1,15 @@
 // tests/sim/host_network.h
 // The network between simulated nodes: it delays, loses, repeats and reorders messages, and cuts
-// links one way or both. Bodies are filled in when a message leaves, some time after it was sent,
-// as the real transport does it.
-// Threads: one. Lifetime: the nodes given to Join() outlive it.
+// links one way or both. Fetches go piece by piece, and break. Bodies are filled in when a message
+// leaves, some time after it was sent, as the real transport does it. Threads: one. Lifetime: the
+// nodes given to Join() outlive it.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "tests/sim/host_node.h"
@@ -20,6 +23,7 @@ struct NetworkWeather {
   absl::Duration queue_max = absl::Milliseconds(1);  // Before it leaves.
   absl::Duration delay_max = absl::Milliseconds(3);
   absl::Duration late_max = absl::Milliseconds(500);
+  absl::Duration fetch_timeout = absl::Seconds(2);
 };
 
 class HostNetwork {
@@ -30,6 +34,10 @@ class HostNetwork {
   NetworkWeather& weather() { return weather_; }
 
   void Send(HostNode& from, NodeId to, GroupId group, raft::Message message);
+  void Fetch(HostNode& from, NodeId peer, std::string request,
+             std::shared_ptr<raft::FetchSink> sink);
+  // The node's life ends: its fetches are dropped, and those from it break.
+  void Forget(NodeId node);
 
   // One direction.
   void Cut(NodeId from, NodeId to) { cut_.insert({from, to}); }
@@ -48,6 +56,15 @@ class HostNetwork {
     raft::Message message;
   };
 
+  // An answer that is being pulled. The source lives at `peer`, from its first piece on.
+  struct Fetching {
+    NodeId from;
+    NodeId peer;
+    std::string request;
+    std::shared_ptr<raft::FetchSink> sink;
+    std::unique_ptr<raft::FetchSource> source;
+  };
+
   absl::Duration UpTo(absl::Duration most);
   NodeId AnyNode();
   void CutOff(NodeId alone);
@@ -57,10 +74,19 @@ class HostNetwork {
   // The sender may notice that something to `to` was lost.
   void Lost(const Sent& sent, bool surely);
 
+  bool Passes(NodeId from, NodeId to);
+  // Runs `step` at `node` for fetch `number` after a while, unless it has broken by then.
+  void FetchLater(uint64_t number, NodeId node, std::function<void(uint64_t)> step);
+  void GivePiece(uint64_t number);
+  void TakePiece(uint64_t number, std::string piece);
+  void EndFetch(uint64_t number, const absl::Status& status);
+
   const SimShared shared_;
   NetworkWeather weather_;
   std::map<NodeId, HostNode*> nodes_;
   std::set<std::pair<NodeId, NodeId>> cut_;
+  std::map<uint64_t, Fetching> fetches_;
+  uint64_t next_fetch_ = 1;
   uint64_t delivered_ = 0;
 };
 

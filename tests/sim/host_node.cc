@@ -13,10 +13,10 @@ class HostNode::Wire final : public raft::Transport {
   void Send(NodeId to, GroupId group, raft::Message message) override {
     if (node_.dying()) return;
     node_.shared_.checker.OnSend(node_.id(), group, message);
-    node_.send_(node_, to, group, std::move(message));
+    node_.links_.send(node_, to, group, std::move(message));
   }
-  void Fetch(NodeId, std::string, std::shared_ptr<raft::FetchSink> sink) override {
-    sink->OnDone(absl::UnavailableError("this network carries no fetches"));
+  void Fetch(NodeId peer, std::string request, std::shared_ptr<raft::FetchSink> sink) override {
+    node_.links_.fetch(node_, peer, std::move(request), std::move(sink));
   }
   void Call(NodeId, std::string, absl::Duration, raft::CallReply done) override {
     done(absl::UnavailableError("this network carries no calls"));
@@ -27,12 +27,12 @@ class HostNode::Wire final : public raft::Transport {
 };
 
 HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
-                   const std::vector<NodeId>& voters, uint32_t queue_groups, SendMessage send)
+                   const std::vector<NodeId>& voters, uint32_t queue_groups, Links links)
     : shared_(shared),
       options_(options),
       voters_(voters),
       queue_groups_(queue_groups),
-      send_(std::move(send)),
+      links_(std::move(links)),
       clock_(shared.loop, absl::Seconds(static_cast<int64_t>(1000 * options.self.value()))),
       luck_(shared.luck.Next()),
       contexts_{SimContext([this] { Wake(kRaft); }), SimContext([this] { Wake(kStorage); }),
@@ -46,6 +46,10 @@ HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& option
   watcher_.leader = [this](GroupId group, bool leader, raft::Term term) {
     shared_.trace.Note(leader ? "leads" : "led", {id().value(), group.value(), term});
     if (leader && !dying()) shared_.checker.OnLeading(id(), group, term);
+  };
+  watcher_.installed = [this](GroupId group, raft::LogIndex last) {
+    shared_.trace.Note("installed", {id().value(), group.value(), last});
+    if (!dying()) shared_.checker.OnInstalled(id(), group, last);
   };
   raft::SimStoreOptions store_options = StoreOptions();
   auto created = raft::CreateSimStore(disk_, store_options, {"simulated", id()},
@@ -112,6 +116,7 @@ bool HostNode::Start() {
 // Members in the order in which the process would lose them: nothing of it acts any more.
 void HostNode::End(bool cut_power) {
   ++life_;
+  links_.forget(id());
   host_.reset();
   for (SimContext& context : contexts_) context.Clear();
   machines_.clear();
@@ -169,8 +174,8 @@ void HostNode::Turn(Lane lane, uint64_t life) {
     return shared_.loop.At(paused_until_, [this, lane, life] { Turn(lane, life); });
   }
   contexts_[lane].RunOne();
-  if (dying()) return Crash();
-  Look();
+  AfterCall();
+  if (life != life_) return;
   if (stopping_ && host_->stopped()) return FinishStop();
   contexts_[lane].Rest();
 }
@@ -179,6 +184,12 @@ void HostNode::Tick(uint64_t life) {
   if (life != life_ || !running()) return;
   if (paused_until_ <= shared_.loop.now()) host_->Tick();
   shared_.loop.After(options_.tick, [this, life] { Tick(life); });
+}
+
+void HostNode::AfterCall() {
+  if (!running()) return;
+  if (dying()) return Crash();
+  Look();
 }
 
 void HostNode::Look() {

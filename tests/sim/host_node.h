@@ -44,11 +44,18 @@ struct NodePace {
 
 class HostNode {
  public:
-  using SendMessage =
-      std::function<void(HostNode& from, NodeId to, GroupId group, raft::Message message)>;
+  // The network, as a node sees it.
+  struct Links {
+    std::function<void(HostNode& from, NodeId to, GroupId group, raft::Message message)> send;
+    std::function<void(HostNode& from, NodeId peer, std::string request,
+                       std::shared_ptr<raft::FetchSink> sink)>
+        fetch;
+    // The node's life ends: whatever is under way from or to it is let go.
+    std::function<void(NodeId node)> forget;
+  };
 
   HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
-           const std::vector<NodeId>& voters, uint32_t queue_groups, SendMessage send);
+           const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
   ~HostNode();
 
   NodeId id() const { return options_.self; }
@@ -80,8 +87,9 @@ class HostNode {
   // What the checker may rely on: see HostChecker.
   const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }
 
-  // After something outside a context called into the host.
-  void Look();
+  // After something outside a context called into the host or its store: crashes if the power went
+  // out meanwhile, or looks at what changed.
+  void AfterCall();
 
  private:
   class Wire;
@@ -92,13 +100,14 @@ class HostNode {
   void Turn(Lane lane, uint64_t life);
   void Tick(uint64_t life);
   void FinishStop();
+  void Look();
   void End(bool cut_power);
 
   const SimShared shared_;
   const raft::GroupHostOptions options_;
   const std::vector<NodeId> voters_;
   const uint32_t queue_groups_;
-  const SendMessage send_;
+  const Links links_;
   const SimClock clock_;
   Random luck_;
   SimMachine::Watcher watcher_;

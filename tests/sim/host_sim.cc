@@ -35,11 +35,8 @@ HostSim::HostSim(const HostSimOptions& options)
   for (const NodeId node : voters_) {
     raft::GroupHostOptions host_options = host_options_;
     host_options.self = node;
-    nodes_.push_back(std::make_unique<HostNode>(
-        shared, host_options, voters_, queue_groups_,
-        [this](HostNode& from, NodeId to, GroupId group, raft::Message message) {
-          network_->Send(from, to, group, std::move(message));
-        }));
+    nodes_.push_back(
+        std::make_unique<HostNode>(shared, host_options, voters_, queue_groups_, NetworkLinks()));
     network_->Join(*nodes_.back());
     all.push_back(nodes_.back().get());
   }
@@ -50,7 +47,21 @@ HostSim::HostSim(const HostSimOptions& options)
   if (luck_.OneIn(5)) workload_->weather().body_bytes_max = 20'000;
 }
 
-HostSim::~HostSim() = default;
+// Nodes first: they let go of their fetches.
+HostSim::~HostSim() { nodes_.clear(); }
+
+HostNode::Links HostSim::NetworkLinks() {
+  HostNode::Links links;
+  links.send = [this](HostNode& from, NodeId to, GroupId group, raft::Message message) {
+    network_->Send(from, to, group, std::move(message));
+  };
+  links.fetch = [this](HostNode& from, NodeId peer, std::string request,
+                       std::shared_ptr<raft::FetchSink> sink) {
+    network_->Fetch(from, peer, std::move(request), std::move(sink));
+  };
+  links.forget = [this](NodeId node) { network_->Forget(node); };
+  return links;
+}
 
 raft::GroupHostOptions HostSim::DrawHostOptions() {
   raft::GroupHostOptions options;
@@ -64,6 +75,19 @@ raft::GroupHostOptions HostSim::DrawHostOptions() {
   options.log_cache_bytes_max = luck_.OneIn(2) ? luck_.Below(2000) : options.log_cache_bytes_max;
   options.group_undecided_bytes_max = luck_.OneIn(4) ? 100'000 : options.group_undecided_bytes_max;
   options.undecided_proposals_max = luck_.OneIn(4) ? 50 : options.undecided_proposals_max;
+  raft::SnapshotOptions& snapshots = options.snapshots;
+  snapshots.bytes_per_second = 0;  // Its wait is a real one.
+  snapshots.patience = absl::Seconds(2);
+  if (luck_.OneIn(2)) {  // Short logs: who lags needs a snapshot.
+    options.log_entries_kept = luck_.Between(2, 40);
+    snapshots.log_kept_times = luck_.Between(1, 8);
+    snapshots.piece_bytes_max =
+        luck_.OneIn(2) ? luck_.Between(50, 4000) : snapshots.piece_bytes_max;
+    snapshots.rows_bytes = luck_.Between(1, 2000);
+    snapshots.request_keys_max = static_cast<uint32_t>(luck_.Between(1, 20));
+    snapshots.missing_bodies_max = luck_.Between(1, 50);
+    snapshots.garbage_steps = luck_.Between(1, 50);
+  }
   options.mutation = options_.mutation;
   return options;
 }
@@ -122,7 +146,11 @@ void HostSim::BeginFaults() {
 }
 
 void HostSim::StartLater(HostNode& node) {
-  loop_.After(UpTo(luck_.OneIn(3) ? absl::Seconds(8) : absl::Milliseconds(800)), [this, &node] {
+  const uint64_t kind = luck_.Below(3);
+  const absl::Duration most = kind == 0   ? absl::Seconds(8)
+                              : kind == 1 ? absl::Milliseconds(800)
+                                          : absl::Milliseconds(60);
+  loop_.After(UpTo(most), [this, &node] {
     if (!node.running() && !node.lost() && !healing_) node.Start();
   });
 }
@@ -212,6 +240,7 @@ HostSimResult HostSim::Run() {
   result.elected = checker_->elected();
   for (const auto& node : nodes_) result.crashes += node->crashes();
   result.elided = checker_->elided();
+  result.installed = checker_->installed();
   result.acknowledged = checker_->acknowledged();
   result.reads = workload_->reads();
   result.lost_disks = LostNodes();
@@ -289,8 +318,9 @@ std::string HostSim::Unsettled() {
         continue;
       }
       const raft::GroupStatus status = *node->host().Status(GroupId(group));
+      const bool garbage = node->disk().now().groups.at(GroupId(group)).garbage_through.has_value();
       if (status.applied == committed && status.last == committed &&
-          status.undecided_proposals == 0) {
+          status.undecided_proposals == 0 && !status.receiving_snapshot && !garbage) {
         continue;
       }
       all += format(

@@ -33,6 +33,7 @@ struct HostSimResult {
   uint64_t elected = 0;
   uint64_t crashes = 0;
   uint64_t elided = 0;
+  uint64_t installed = 0;  // Snapshots.
   uint64_t acknowledged = 0;
   uint64_t reads = 0;
   uint64_t lost_disks = 0;
@@ -59,6 +60,7 @@ class HostSim {
 
   raft::GroupHostOptions DrawHostOptions();
   void DrawWeather();
+  HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
   // Something like exponential, with mean `mean`.
   absl::Duration Wait(absl::Duration mean);

@@ -51,14 +51,14 @@ std::vector<raft::BodyRef> BodiesOfRow(GroupId group, std::string_view value) {
   return bodies;
 }
 
-std::vector<raft::BodyRef> AliveBodies(GroupId group, const raft::StateReader& rows) {
-  std::vector<raft::BodyRef> all;
+absl::Status SimMachine::LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const {
   const auto end = rows.Scan("m/", "m0", ~size_t{0}, [&](std::string_view, std::string_view value) {
-    for (const raft::BodyRef& body : BodiesOfRow(group, value)) all.push_back(body);
+    for (const raft::BodyRef& body : BodiesOfRow(group_, value)) {
+      if (!visit(body)) return false;
+    }
     return true;
   });
-  HOLDFAST_CHECK(end.ok()) << end.status();
-  return all;
+  return end.status();
 }
 
 absl::Status SimMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {

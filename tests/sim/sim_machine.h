@@ -41,8 +41,6 @@ inline constexpr std::string_view kChainKey = "chain";
 
 // An alive row's bodies.
 std::vector<raft::BodyRef> BodiesOfRow(GroupId group, std::string_view value);
-// The bodies of all alive rows, in order of their rows.
-std::vector<raft::BodyRef> AliveBodies(GroupId group, const raft::StateReader& rows);
 
 // What a machine did, for whoever checks it.
 struct SimApplied {
@@ -61,6 +59,7 @@ class SimMachine final : public raft::StateMachine {
     std::function<void(const SimApplied&)> applied;
     std::function<void(GroupId, raft::LogIndex)> committed;
     std::function<void(GroupId, bool, raft::Term)> leader;
+    std::function<void(GroupId, raft::LogIndex)> installed;
   };
 
   SimMachine(GroupId group, const Watcher& watcher) : group_(group), watcher_(watcher) {}
@@ -70,6 +69,8 @@ class SimMachine final : public raft::StateMachine {
   void OnLeaderChange(bool leader, raft::Term term) override {
     watcher_.leader(group_, leader, term);
   }
+  absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override;
+  void OnSnapshotInstalled(raft::LogIndex last) override { watcher_.installed(group_, last); }
 
  private:
   absl::Status Add(const SimCommand& command, const raft::CommittedEntry& entry,

@@ -57,7 +57,7 @@ class BytesWrittenTest : public testing::Test {
       batch->Delete(key);
       batch->DeleteBody(BodyKey{kGroup, index, 1, 0});
     }
-    EXPECT_TRUE(store_->CommitState(std::move(batch), AppliedMark{last_, std::nullopt}).ok());
+    EXPECT_TRUE(store_->CommitState(std::move(batch), AppliedMark{last_, 1, std::nullopt}).ok());
     if (last_ % 512 == 0 && last_ > 1024) {
       LogWrite truncation;
       truncation.group = kGroup;

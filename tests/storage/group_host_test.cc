@@ -50,6 +50,10 @@ class TestMachine final : public StateMachine {
     leaderships_.push_back(holdfast::format("{} {}", leader ? "leads" : "led", term));
     changed_.NotifyAll();
   }
+  absl::Status LiveBodies(const StateReader&, const BodyVisitor&) const override {
+    return absl::OkStatus();  // Nobody here is sent a snapshot; see tests/raft_host.
+  }
+  void OnSnapshotInstalled(LogIndex) override { ADD_FAILURE() << "a snapshot from nowhere"; }
 
   std::vector<std::string> leaderships() const {
     MutexLock lock(mutex_);

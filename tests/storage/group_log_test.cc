@@ -48,7 +48,7 @@ class GroupLogTest : public testing::Test {
   }
   void Truncate(LogIndex before) {
     ASSERT_TRUE(
-        store_->CommitState(store_->NewStateBatch(kGroup), AppliedMark{before - 1, std::nullopt})
+        store_->CommitState(store_->NewStateBatch(kGroup), AppliedMark{before - 1, 1, std::nullopt})
             .ok());
     log_->Truncated(before);
     LogWrite write;

@@ -5,5 +5,6 @@
 namespace holdfast::raft {
 
 INSTANTIATE_TEST_SUITE_P(RocksDb, StoreContractTest, testing::Values(&MakeRocksDbWorld));
+INSTANTIATE_TEST_SUITE_P(RocksDb, StoreInstallTest, testing::Values(&MakeRocksDbWorld));
 
 }  // namespace holdfast::raft

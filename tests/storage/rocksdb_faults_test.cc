@@ -66,7 +66,7 @@ absl::Status Apply(Store& store, LogIndex index, bool delete_body) {
   batch->Put("applied", std::to_string(index));
   batch->Put(holdfast::format("row {}", index), BodyOf(index));
   if (delete_body) batch->DeleteBody(BodyKey{kGroup, index, 1, 0});
-  return store.CommitState(std::move(batch), AppliedMark{index, std::nullopt});
+  return store.CommitState(std::move(batch), AppliedMark{index, 1, std::nullopt});
 }
 
 class RocksDbFaultsTest : public testing::TestWithParam<UnsyncedTail> {};
@@ -173,6 +173,90 @@ TEST_P(RocksDbFaultsTest, ACrashAtEveryWriteBoundaryLosesNothingAcknowledged) {
     if (completed) ExpectFlushed(world);
   }
   EXPECT_GT(crashes, 20);
+}
+
+// Rows enough for more than one memtable, then the install, then its garbage. How far it came.
+enum class InstallStage { kBegun, kInstalled, kCollected };
+InstallStage RunInstall(Store& store) {
+  InstallStage stage = InstallStage::kBegun;
+  auto install = store.BeginInstall(kGroup);
+  if (!install.ok()) return stage;
+  for (LogIndex row = 1; row <= 8; ++row) {
+    const std::string key = holdfast::format("row {}", row);
+    if (!(*install)->PutRows({{key, "of the snapshot" + BodyOf(row)}}).ok()) return stage;
+  }
+  const Body body = MakePayload(BodyOf(30)).bytes;
+  if (!(*install)->PutBody({kGroup, 30, 2, 0}, body).ok()) return stage;
+  if (!(*install)->PutRows({{"applied", "40"}}).ok()) return stage;
+  LogWrite write;
+  write.group = kGroup;
+  write.install = LogWrite::Install{(*install)->generation(), 40, 2, Seed().conf_state, 0};
+  if (!store.Write({write}).ok()) return stage;
+  stage = InstallStage::kInstalled;
+  for (int round = 0; round < 100; ++round) {
+    auto done = store.CollectGarbage(kGroup, {{kGroup, 30, 2, 0}}, 2);
+    if (!done.ok()) return stage;
+    if (*done) return store.Write({Append(41, 1, 2)}).ok() ? InstallStage::kCollected : stage;
+  }
+  return stage;
+}
+
+// All of the snapshot or nothing of it, whatever was written of it when the power went.
+void ExpectWholeOrNothing(Store& store, const Acknowledged& before, InstallStage reached) {
+  const GroupRecord record = *store.LoadGroup(kGroup);
+  auto row = store.Reader(kGroup)->Get("row 8");
+  ASSERT_TRUE(row.ok()) << row.status();
+  if (record.truncated < 40) {
+    EXPECT_EQ(reached, InstallStage::kBegun) << "an acknowledged install is gone";
+    EXPECT_FALSE(row->value_or("").starts_with("of the snapshot"));
+    ExpectNothingLost(store, before);
+    return;
+  }
+  EXPECT_EQ(record.applied, 40u);
+  EXPECT_EQ(row->value_or(""), "of the snapshot" + BodyOf(8));
+  auto applied = store.Reader(kGroup)->Get("applied");
+  EXPECT_TRUE(applied.ok() && *applied == "40");
+  auto body = store.ReadBody({kGroup, 30, 2, 0});
+  EXPECT_TRUE(body.ok() && **body == BodyOf(30)) << body.status();
+  if (reached == InstallStage::kCollected) {
+    EXPECT_FALSE(store.GarbagePending(kGroup));
+  }
+  // Whatever is left is collected now.
+  while (!*store.CollectGarbage(kGroup, {{kGroup, 30, 2, 0}}, 100)) {
+  }
+  EXPECT_EQ(store.ReadBody({kGroup, 1, 1, 0}).status().code(), absl::StatusCode::kNotFound);
+  EXPECT_TRUE(store.ReadBody({kGroup, 30, 2, 0}).ok());
+}
+
+TEST_P(RocksDbFaultsTest, ACrashAtEveryWriteBoundaryOfAnInstallLeavesAllOrNothing) {
+  bool completed = false;
+  int crashes = 0;
+  const uint64_t stride = GetParam() == UnsyncedTail::kGone ? 1 : 3;
+  for (uint64_t step = 0; !completed; step += stride) {
+    ASSERT_LT(step, 1000u);
+    RocksDbWorld world;
+    world.options().body_memtable_bytes = 64 << 10;
+    world.options().body_memtables_merged = 1;
+    world.options().state_memtable_bytes = 64 << 10;
+    std::unique_ptr<Store> store = MakeStore(world);
+    ASSERT_NE(store, nullptr);
+    const Acknowledged before = RunScript(*store);
+    ASSERT_TRUE(before.to_the_end);
+    world.files().CrashAt(world.files().operations() + step);
+    const InstallStage reached = RunInstall(*store);
+    store.reset();
+    completed = !world.files().failed();
+    world.files().Heal();
+    world.files().LoseUnsynced(GetParam());
+    auto reopened = world.Open();
+    ASSERT_TRUE(reopened.ok()) << "step " << step << ": " << reopened.status();
+    ExpectWholeOrNothing(**reopened, before, reached);
+    ASSERT_FALSE(HasFailure()) << "step " << step;
+    const GroupRecord record = *(*reopened)->LoadGroup(kGroup);
+    EXPECT_TRUE((*reopened)->Write({Append(record.last + 1, 1, 2)}).ok());
+    crashes += completed ? 0 : 1;
+  }
+  EXPECT_GT(crashes, 10);
 }
 
 INSTANTIATE_TEST_SUITE_P(Tails, RocksDbFaultsTest,
@@ -386,16 +470,19 @@ TEST(RocksDbDamageTest, DamagedMetaRecordsAreFoundWhenOpening) {
   }
 }
 
-TEST(RocksDbVersionTest, ANewerStoreIsLeftAlone) {
-  RocksDbWorld world;
-  MakeStore(world).reset();
-  Vandal(world.folder()).At(Vandal::kMeta, MetaKey(MetaKind::kIdentity), [](std::string value) {
-    value.resize(value.size() - 4);
-    value[1] = 2;  // The store's format.
-    AppendLittleEndian(Crc32c(value), 4, value);
-    return std::optional<std::string>(value);
-  });
-  EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kUnimplemented);
+TEST(RocksDbVersionTest, AStoreOfAnotherFormatIsLeftAlone) {
+  for (const uint32_t format : {kStoreFormat + 1, kStoreFormat - 1}) {
+    RocksDbWorld world;
+    MakeStore(world).reset();
+    Vandal(world.folder())
+        .At(Vandal::kMeta, MetaKey(MetaKind::kIdentity), [format](std::string value) {
+          value.resize(value.size() - 4);
+          value[1] = static_cast<char>(format);
+          AppendLittleEndian(Crc32c(value), 4, value);
+          return std::optional<std::string>(value);
+        });
+    EXPECT_EQ(world.Open().status().code(), absl::StatusCode::kUnimplemented);
+  }
 }
 
 TEST(RocksDbSpaceTest, FreeSpaceIsThatOfTheFileSystem) {

@@ -23,7 +23,7 @@ RocksDbWorld::RocksDbWorld()
   options_ = StoreOptions::ForTests(folder + "/store");
   options_.env = env_.get();
   options_.clock = &clock_;
-  options_.fatal = [this](const std::string& what) {
+  options_.fatal = [this](const std::string& what, bool /*no_space*/) {
     MutexLock lock(mutex_);
     fatal_errors_.push_back(what);
   };

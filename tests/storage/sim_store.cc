@@ -33,6 +33,11 @@ class SimStore final : public Store {
   }
   std::unique_ptr<StateBatch> NewStateBatch(GroupId group) override;
   absl::Status CommitState(std::unique_ptr<StateBatch> batch, const AppliedMark& mark) override;
+  absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const override;
+  absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) override;
+  bool GarbagePending(GroupId group) const override;
+  absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                      size_t steps_max) override;
   absl::Status Witness() override;
   absl::StatusOr<uint64_t> FreeBytes() const override { return kFreeBytes; }
   StoreCounters Counters() const override { return counters_; }
@@ -43,6 +48,8 @@ class SimStore final : public Store {
   absl::Status Failed(absl::Status status);
   bool failed() const { return told_ || disk_.failed(); }
   absl::Status PutLogWrite(const LogWrite& write, std::vector<SimChange>& batch);
+  absl::Status PutInstall(GroupRecord& record, const LogWrite::Install& install,
+                          std::vector<SimChange>& batch);
   absl::Status DropTail(const GroupRecord& record, LogIndex from, std::vector<SimChange>& batch);
   void DropFront(GroupRecord& record, LogIndex before, std::vector<SimChange>& batch) const;
   void PutEntry(const GroupRecord& record, const Entry& entry, std::vector<SimChange>& batch);
@@ -54,6 +61,8 @@ class SimStore final : public Store {
   const SimStoreOptions options_;
   StoreIdentity identity_;
   std::map<GroupId, GroupRecord> records_;
+  // Where the next slice of a collection begins.
+  std::map<GroupId, BodyKey> garbage_from_;
   uint64_t write_number_ = 0;
   uint64_t durable_write_ = 0;
   uint64_t witnessed_write_ = 0;
@@ -173,7 +182,7 @@ absl::Status SimStore::Write(const std::vector<LogWrite>& writes) {
     const HardState& known = before->second.hard_state;
     vote_changed |= write.hard_state &&
                     (write.hard_state->term != known.term || write.hard_state->vote != known.vote);
-    must_sync |= write.must_sync;
+    must_sync |= write.must_sync || write.install.has_value();
     if (absl::Status put = PutLogWrite(write, batch); !put.ok()) return Failed(put);
   }
   batch.emplace_back(SimPutNumber{++write_number_});
@@ -190,6 +199,7 @@ absl::Status SimStore::Write(const std::vector<LogWrite>& writes) {
 
 absl::Status SimStore::PutLogWrite(const LogWrite& write, std::vector<SimChange>& batch) {
   GroupRecord record = records_.at(write.group);
+  if (write.install) HOLDFAST_RETURN_IF_ERROR(PutInstall(record, *write.install, batch));
   if (!write.entries.empty()) {
     const LogIndex first = write.entries.front().index;
     HOLDFAST_CHECK(first <= record.last + 1 && first > record.truncated)
@@ -207,9 +217,32 @@ absl::Status SimStore::PutLogWrite(const LogWrite& write, std::vector<SimChange>
     record.last = next - 1;
   }
   if (write.hard_state) record.hard_state = *write.hard_state;
+  if (write.install) {
+    record.hard_state.commit = std::max(record.hard_state.commit, write.install->index);
+  }
   if (write.truncate_before) DropFront(record, *write.truncate_before, batch);
   records_.at(write.group) = record;
   batch.emplace_back(SimPutRecord{std::move(record)});
+  return absl::OkStatus();
+}
+
+absl::Status SimStore::PutInstall(GroupRecord& record, const LogWrite::Install& install,
+                                  std::vector<SimChange>& batch) {
+  HOLDFAST_CHECK(install.index >= record.applied)
+      << "a snapshot at " << install.index << " behind applied " << record.applied;
+  HOLDFAST_CHECK(install.generation > OnDisk(record.group).generation)
+      << "rows of generation " << install.generation;
+  const LogIndex behind = install.index + 1;
+  if (behind <= record.last) HOLDFAST_RETURN_IF_ERROR(DropTail(record, behind, batch));
+  for (LogIndex index = record.truncated + 1; index < std::min(behind, record.last + 1); ++index) {
+    batch.emplace_back(SimDropHeader{record.group, index});
+  }
+  batch.emplace_back(SimUseGeneration{record.group, install.generation, install.index});
+  garbage_from_.erase(record.group);
+  record.truncated = record.applied = record.last = install.index;
+  record.truncated_term = record.applied_term = install.term;
+  record.conf_state = install.conf_state;
+  record.elided_through = std::max(record.elided_through, install.elided_through);
   return absl::OkStatus();
 }
 
@@ -316,16 +349,66 @@ absl::Status SimStore::CommitState(std::unique_ptr<StateBatch> batch, const Appl
   auto& ours = static_cast<SimBatch&>(*batch);
   if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
   GroupRecord& record = records_.at(ours.group());
+  HOLDFAST_CHECK(ours.generation() == OnDisk(ours.group()).generation)
+      << "rows of generation " << ours.generation() << " behind an install";
   HOLDFAST_CHECK(mark.index >= record.applied && mark.index <= record.last)
       << "applied " << mark.index << " behind " << record.applied << " of " << record.last;
-  HOLDFAST_CHECK(ours.generation() == OnDisk(ours.group()).generation)
-      << "rows of a generation that is gone";
   record.applied = mark.index;
+  record.applied_term = mark.term;
   if (mark.conf_state) record.conf_state = *mark.conf_state;
   std::vector<SimChange> changes = ours.TakeChanges();
   changes.emplace_back(SimPutRecord{record});
   absl::Status written = disk_.Write(std::move(changes));
   return written.ok() ? written : Failed(written);
+}
+
+absl::StatusOr<std::unique_ptr<StateView>> SimStore::OpenStateView(GroupId group) const {
+  HOLDFAST_ASSIGN_OR_RETURN(GroupRecord record, LoadGroup(group));
+  return NewSimView(OnDisk(group).current_rows(),
+                    {record.applied, record.applied_term, std::move(record.conf_state)});
+}
+
+absl::StatusOr<std::unique_ptr<StateInstall>> SimStore::BeginInstall(GroupId group) {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, LoadGroup(group));
+  if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
+  const uint64_t generation = OnDisk(group).generation + 1;
+  absl::Status dropped = disk_.Write({SimDropRows{group, generation}});
+  if (!dropped.ok()) return Failed(dropped);
+  return NewSimInstall(disk_, group, record.incarnation, generation,
+                       [this](const absl::Status& status) { (void)Failed(status); });
+}
+
+bool SimStore::GarbagePending(GroupId group) const {
+  return records_.contains(group) && OnDisk(group).garbage_through.has_value();
+}
+
+absl::StatusOr<bool> SimStore::CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+                                              size_t steps_max) {
+  if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
+  if (!GarbagePending(group)) return true;
+  const SimGroup& on_disk = OnDisk(group);
+  const uint64_t incarnation = on_disk.record.incarnation;
+  std::vector<SimChange> batch;
+  for (const auto& [generation, rows] : on_disk.rows) {
+    if (generation < on_disk.generation) batch.emplace_back(SimDropRows{group, generation});
+  }
+  const BodyKey from = garbage_from_.try_emplace(group, BodyKey{group, 0, 0, 0}).first->second;
+  const auto end =
+      on_disk.bodies.lower_bound({incarnation, BodyKey{group, *on_disk.garbage_through + 1, 0, 0}});
+  auto body = on_disk.bodies.lower_bound({incarnation, from});
+  for (size_t steps = 0; body != end && steps < steps_max; ++body, ++steps) {
+    if (std::binary_search(live.begin(), live.end(), body->first.second)) continue;
+    batch.emplace_back(SimDropBody{incarnation, body->first.second});
+  }
+  const bool done = body == end;
+  if (done) {
+    garbage_from_.erase(group);
+    batch.emplace_back(SimUseGeneration{group, on_disk.generation, std::nullopt});
+  } else {
+    garbage_from_[group] = body->first.second;
+  }
+  if (absl::Status put = disk_.Write(std::move(batch)); !put.ok()) return Failed(put);
+  return done;
 }
 
 absl::Status SimStore::WriteWitness() {

@@ -43,6 +43,13 @@ std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group);
 // Reads one generation, in use or not.
 std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group, uint64_t generation);
 
+// Shows `rows` as they are now.
+std::unique_ptr<StateView> NewSimView(const SimRows& rows, StateView::Mark mark);
+// `failed` hears of the first step that fails.
+std::unique_ptr<StateInstall> NewSimInstall(SimDisk& disk, GroupId group, uint64_t incarnation,
+                                            uint64_t generation,
+                                            std::function<void(const absl::Status&)> failed);
+
 // The batch of a SimStore.
 class SimBatch final : public StateBatch {
  public:

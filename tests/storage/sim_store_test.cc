@@ -29,6 +29,7 @@ class SimWorld final : public StoreWorld {
 std::unique_ptr<StoreWorld> MakeSimWorld() { return std::make_unique<SimWorld>(); }
 
 INSTANTIATE_TEST_SUITE_P(Sim, StoreContractTest, testing::Values(&MakeSimWorld));
+INSTANTIATE_TEST_SUITE_P(Sim, StoreInstallTest, testing::Values(&MakeSimWorld));
 
 constexpr GroupId kGroup{3};
 
@@ -71,6 +72,7 @@ class SimStoreTest : public testing::Test {
     batch->DeleteBody(BodyKey{kGroup, applied, 1, 0});
     AppliedMark mark;
     mark.index = applied;
+    mark.term = 1;
     return store_->CommitState(std::move(batch), mark);
   }
 

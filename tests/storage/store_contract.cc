@@ -73,7 +73,8 @@ void StoreContractTest::Commit(GroupId group, LogIndex applied, const std::strin
                                const std::string& value) {
   std::unique_ptr<StateBatch> batch = store_->NewStateBatch(group);
   batch->Put(key, value);
-  absl::Status status = store_->CommitState(std::move(batch), AppliedMark{applied, std::nullopt});
+  absl::Status status =
+      store_->CommitState(std::move(batch), AppliedMark{applied, 1, std::nullopt});
   ASSERT_TRUE(status.ok()) << status;
 }
 
@@ -275,7 +276,7 @@ TEST_P(StoreContractTest, ABatchReadsItsOwnWritesAndOthersDoNotUntilCommitted) {
   EXPECT_FALSE(complete);
   std::unique_ptr<StateReader> reader = store_->Reader(kGroup);
   EXPECT_EQ(scan(*reader, 10, complete), "b=old b;d=old d;");
-  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{1, std::nullopt}).ok());
+  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{1, 1, std::nullopt}).ok());
   EXPECT_EQ(scan(*reader, 10, complete), "a=new a;b=new b;");
   EXPECT_EQ(scan(*store_->Reader(kOtherGroup), 10, complete), "c=other group's;");
 }
@@ -308,7 +309,7 @@ TEST_P(StoreContractTest, BodiesDieWithTheBatchThatEndsThem) {
   batch->DeleteBody(BodyKey{kGroup, 1, 1, 1});
   batch->DeleteBody(BodyKey{kGroup, 1, 1, 1});
   EXPECT_EQ(ReadBody(kGroup, 1, 1, 1), "drop");
-  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{1, std::nullopt}).ok());
+  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{1, 1, std::nullopt}).ok());
   EXPECT_EQ(ReadBody(kGroup, 1, 1, 0), "keep");
   EXPECT_EQ(ReadBody(kGroup, 1, 1, 1), "NOT_FOUND");
 }
@@ -353,7 +354,7 @@ TEST_P(StoreContractTest, ALogTruncatedToNothingGoesOnBehindItsEnd) {
 TEST_P(StoreContractTest, ConfigurationsAreStoredWithTheEntryThatMadeThem) {
   CreateStore();
   Write(Append(kGroup, 1, 1, {{}}));
-  AppliedMark mark{1, ConfState{}};
+  AppliedMark mark{1, 1, ConfState{}};
   mark.conf_state->voters = {NodeId(7)};
   mark.conf_state->voters_outgoing = {NodeId(7), NodeId(8)};
   mark.conf_state->learners = {NodeId(1)};

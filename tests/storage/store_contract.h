@@ -58,6 +58,23 @@ class StoreContractTest : public testing::TestWithParam<StoreWorldMaker> {
   std::unique_ptr<Store> store_;
 };
 
+// The part of the contract that snapshots rest on; instantiated beside StoreContractTest.
+class StoreInstallTest : public StoreContractTest {
+ protected:
+  // Five entries with two bodies each; the first two are applied, and entry 1's bodies have ended.
+  void Begin();
+  // The rows of another replica at entry 4 of term 2, which keep 2b and a body that this one lacks.
+  std::unique_ptr<StateInstall> Fill();
+  static LogWrite InstallOf(const StateInstall& filled, LogIndex index = 4);
+  // The bodies that those rows keep.
+  static std::vector<BodyKey> Live();
+  void ExpectBefore();
+  void ExpectInstalled();
+  // Until nothing is left, so many bodies at a time.
+  void Collect(size_t steps_max);
+  void ExpectClean();
+};
+
 // A payload with its checksum.
 Payload MakePayload(std::string bytes);
 // The command that Append() gives to an entry.

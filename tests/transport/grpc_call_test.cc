@@ -344,6 +344,21 @@ TEST_F(GrpcCallTest, CallsOverABoundAreNotDone) {
   EXPECT_EQ(desk_.taken(), 5u);
 }
 
+TEST_F(GrpcCallTest, BytesThatTheHandlerHoldsAreBoundedAndFreedByItsAnswers) {
+  GrpcTransportOptions server = LoopbackOptions(1, nullptr);
+  server.call_bytes_served_per_peer_max = 10;
+  Connect(LoopbackOptions(2, nullptr), server);
+  EXPECT_EQ(Call(std::string(11, 'x'))->code(), StatusCode::kOk);  // Alone.
+  const std::shared_ptr<Outcome> one = Call("keep");
+  ASSERT_TRUE(desk_.AwaitTaken(2));
+  EXPECT_EQ(Call(std::string(7, 'x'))->text(),
+            "RESOURCE_EXHAUSTED: call_bytes_served_per_peer_max reached");
+  EXPECT_EQ(Call(std::string(6, 'x'))->code(), StatusCode::kOk);
+  for (const CallReply& reply : desk_.Kept()) reply("done");
+  ASSERT_TRUE(one->Await());
+  EXPECT_EQ(Call(std::string(11, 'x'))->code(), StatusCode::kOk);
+}
+
 TEST_F(GrpcCallTest, HandlersRoomIsBoundedAndFreedByItsAnswers) {
   GrpcTransportOptions server = LoopbackOptions(1, nullptr);
   server.calls_served_per_peer_max = 2;

@@ -1,0 +1,290 @@
+// The part of the store's contract that snapshots rest on: views, generations, installs, garbage.
+#include "tests/storage/store_contract.h"
+
+namespace holdfast::raft {
+
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(StoreInstallTest);
+
+namespace {
+
+using ViewRow = StateView::Row;
+
+ConfState Voters(std::initializer_list<uint64_t> nodes) {
+  ConfState conf;
+  for (const uint64_t node : nodes) conf.voters.emplace_back(node);
+  return conf;
+}
+
+// Reads all of a view, a little at a time.
+std::vector<ViewRow> All(StateView& view, uint64_t bytes_max = 1) {
+  std::vector<ViewRow> rows;
+  while (true) {
+    auto next = view.Next(bytes_max);
+    EXPECT_TRUE(next.ok()) << next.status();
+    if (!next.ok() || next->empty()) return rows;
+    rows.insert(rows.end(), next->begin(), next->end());
+  }
+}
+
+}  // namespace
+
+void StoreInstallTest::Begin() {
+  CreateStore();
+  Write(
+      Append(kGroup, 1, 1, {{"1a", "1b"}, {"2a", "2b"}, {"3a", "3b"}, {"4a", "4b"}, {"5a", "5b"}}));
+  std::unique_ptr<StateBatch> batch = store_->NewStateBatch(kGroup);
+  batch->Put("old", "row");
+  batch->Put("shared", "before");
+  batch->DeleteBody({kGroup, 1, 1, 0});
+  batch->DeleteBody({kGroup, 1, 1, 1});
+  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{2, 1, std::nullopt}).ok());
+  Commit(kOtherGroup, 0, "other", "group");
+}
+
+std::unique_ptr<StateInstall> StoreInstallTest::Fill() {
+  auto install = store_->BeginInstall(kGroup);
+  EXPECT_TRUE(install.ok()) << install.status();
+  EXPECT_TRUE((*install)->PutRows({{"new", "row"}, {"shared", "after"}}).ok());
+  EXPECT_TRUE((*install)->PutBody({kGroup, 4, 2, 0}, MakePayload("4 of term 2").bytes).ok());
+  return *std::move(install);
+}
+
+LogWrite StoreInstallTest::InstallOf(const StateInstall& filled, LogIndex index) {
+  LogWrite write;
+  write.group = kGroup;
+  write.hard_state = HardState{2, NodeId(8), 1};
+  write.must_sync = false;  // It is synced all the same.
+  write.install = LogWrite::Install{filled.generation(), index, 2, Voters({7, 8, 9}), 6};
+  return write;
+}
+
+std::vector<BodyKey> StoreInstallTest::Live() { return {{kGroup, 2, 1, 1}, {kGroup, 4, 2, 0}}; }
+
+void StoreInstallTest::ExpectBefore() {
+  const GroupRecord record = RecordOf(kGroup);
+  EXPECT_EQ(record.applied, 2u);
+  EXPECT_EQ(record.applied_term, 1u);
+  EXPECT_EQ(record.last, 5u);
+  EXPECT_EQ(Row(kGroup, "old"), "row");
+  EXPECT_EQ(Row(kGroup, "shared"), "before");
+  EXPECT_EQ(Row(kGroup, "new"), "");
+  EXPECT_EQ(ReadBody(kGroup, 3, 1, 0), "3a");
+  EXPECT_FALSE(store_->GarbagePending(kGroup));
+}
+
+void StoreInstallTest::ExpectInstalled() {
+  const GroupRecord record = RecordOf(kGroup);
+  EXPECT_EQ(record.applied, 4u);
+  EXPECT_EQ(record.applied_term, 2u);
+  EXPECT_EQ(record.truncated, 4u);
+  EXPECT_EQ(record.truncated_term, 2u);
+  EXPECT_EQ(record.last, 4u);
+  EXPECT_EQ(record.hard_state, (HardState{2, NodeId(8), 4}));
+  EXPECT_EQ(record.conf_state, Voters({7, 8, 9}));
+  EXPECT_EQ(record.elided_through, 6u);
+  EXPECT_EQ(store_->ReadEntries(kGroup, 4, 5, 1000).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(Row(kGroup, "old"), "");
+  EXPECT_EQ(Row(kGroup, "shared"), "after");
+  EXPECT_EQ(Row(kGroup, "new"), "row");
+  EXPECT_EQ(ReadBody(kGroup, 2, 1, 1), "2b");
+  EXPECT_EQ(ReadBody(kGroup, 4, 2, 0), "4 of term 2");
+  // It stood behind the snapshot: another leader's entry will have its place.
+  EXPECT_EQ(ReadBody(kGroup, 5, 1, 0), "NOT_FOUND");
+  EXPECT_EQ(Row(kOtherGroup, "other"), "group");
+}
+
+void StoreInstallTest::Collect(size_t steps_max) {
+  for (int round = 0; round < 20; ++round) {
+    auto done = store_->CollectGarbage(kGroup, Live(), steps_max);
+    ASSERT_TRUE(done.ok()) << done.status();
+    if (*done) return;
+    EXPECT_TRUE(store_->GarbagePending(kGroup));
+  }
+  FAIL() << "no end of garbage";
+}
+
+void StoreInstallTest::ExpectClean() {
+  EXPECT_FALSE(store_->GarbagePending(kGroup));
+  for (const auto& [index, ordinal] : {std::pair{2, 0}, {3, 0}, {3, 1}, {4, 0}, {4, 1}}) {
+    EXPECT_EQ(ReadBody(kGroup, index, 1, ordinal), "NOT_FOUND") << index << "/" << ordinal;
+  }
+  ExpectInstalled();
+}
+
+namespace {
+
+TEST_P(StoreInstallTest, AViewShowsOneMoment) {
+  Begin();
+  auto view = store_->OpenStateView(kGroup);
+  ASSERT_TRUE(view.ok()) << view.status();
+  Commit(kGroup, 3, "shared", "later");
+  Commit(kGroup, 4, "zlast", "later");
+  EXPECT_EQ((*view)->mark().index, 2u);
+  EXPECT_EQ((*view)->mark().term, 1u);
+  EXPECT_EQ((*view)->mark().conf_state, Voters({7, 8}));
+  EXPECT_EQ(All(**view), (std::vector<ViewRow>{{"old", "row"}, {"shared", "before"}}));
+  view = store_->OpenStateView(kGroup);
+  EXPECT_EQ((*view)->mark().index, 4u);
+  EXPECT_EQ(All(**view, 1000).size(), 3u);
+  EXPECT_EQ(store_->OpenStateView(GroupId(99)).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_P(StoreInstallTest, RowsAreSentInPiecesOfAboutTheSizeAskedFor) {
+  Begin();
+  auto view = store_->OpenStateView(kGroup);
+  ASSERT_TRUE(view.ok());
+  auto first = (*view)->Next(1);
+  ASSERT_TRUE(first.ok());
+  EXPECT_EQ(first->size(), 1u);  // At least one.
+  auto second = (*view)->Next(1000);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(second->size(), 1u);
+  auto end = (*view)->Next(1000);
+  EXPECT_TRUE(end.ok() && end->empty());
+}
+
+TEST_P(StoreInstallTest, WhatIsFilledInIsNotSeenUntilItIsInstalled) {
+  Begin();
+  const std::unique_ptr<StateReader> reader = store_->Reader(kGroup);
+  std::unique_ptr<StateInstall> filled = Fill();
+  EXPECT_EQ(*filled->Reader()->Get("new"), "row");
+  EXPECT_EQ(*filled->Reader()->Get("old"), std::nullopt);
+  ExpectBefore();
+  Write(InstallOf(*filled));
+  ExpectInstalled();
+  EXPECT_TRUE(store_->GarbagePending(kGroup));
+  // A reader that was there before follows.
+  EXPECT_EQ(*reader->Get("shared"), "after");
+  size_t rows = 0;
+  EXPECT_TRUE(reader->Scan("", "", 100, [&rows](auto, auto) { return ++rows > 0; }).ok());
+  EXPECT_EQ(rows, 2u);
+}
+
+TEST_P(StoreInstallTest, AnInstallIsSyncedAndOutlivesAPowerCut) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  Reopen(/*cut_power=*/true);
+  ExpectInstalled();
+  EXPECT_TRUE(store_->GarbagePending(kGroup));
+  Collect(100);
+  ExpectClean();
+}
+
+TEST_P(StoreInstallTest, WithoutTheInstallAPowerCutLeavesWhatWas) {
+  Begin();
+  Write(Append(kOtherGroup, 1, 1, {{}}));  // Its sync covers all that was written before.
+  { std::unique_ptr<StateInstall> filled = Fill(); }
+  Reopen(/*cut_power=*/true);
+  ExpectBefore();
+}
+
+TEST_P(StoreInstallTest, GarbageGoesInSlices) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  Collect(1);
+  ExpectClean();
+  Reopen(/*cut_power=*/false);
+  ExpectClean();
+}
+
+TEST_P(StoreInstallTest, GarbageIsCollectedAgainAfterACrash) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  ASSERT_FALSE(*store_->CollectGarbage(kGroup, Live(), 2));
+  Reopen(/*cut_power=*/true);
+  ExpectInstalled();
+  EXPECT_TRUE(store_->GarbagePending(kGroup));
+  Collect(2);
+  ExpectClean();
+}
+
+TEST_P(StoreInstallTest, AnAbandonedInstallLeavesItsBodiesAndNoRows) {
+  Begin();
+  {
+    auto first = store_->BeginInstall(kGroup);
+    ASSERT_TRUE(first.ok());
+    ASSERT_TRUE((*first)->PutRows({{"abandoned", "row"}}).ok());
+    ASSERT_TRUE((*first)->PutBody({kGroup, 3, 2, 0}, MakePayload("fetched").bytes).ok());
+  }
+  EXPECT_EQ(ReadBody(kGroup, 3, 2, 0), "fetched");  // The next try need not fetch it.
+  std::unique_ptr<StateInstall> filled = Fill();
+  EXPECT_EQ(*filled->Reader()->Get("abandoned"), std::nullopt);
+  Write(InstallOf(*filled));
+  EXPECT_EQ(Row(kGroup, "abandoned"), "");
+  Collect(100);
+  EXPECT_EQ(ReadBody(kGroup, 3, 2, 0), "NOT_FOUND");  // The rows don't list it.
+  ExpectClean();
+}
+
+TEST_P(StoreInstallTest, LifeGoesOnBehindTheSnapshot) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  Write(Append(kGroup, 5, 2, {{"5 of term 2"}, {}}));
+  auto entries = store_->ReadEntries(kGroup, 5, 7, 1 << 20);
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  EXPECT_EQ(entries->at(0).command, CommandOf(5, 2));
+  std::unique_ptr<StateBatch> batch = store_->NewStateBatch(kGroup);
+  EXPECT_EQ(*batch->Get("new"), "row");
+  batch->Put("new", "changed");
+  batch->DeleteBody({kGroup, 4, 2, 0});
+  ASSERT_TRUE(store_->CommitState(std::move(batch), AppliedMark{5, 2, std::nullopt}).ok());
+  Reopen(/*cut_power=*/false);
+  EXPECT_EQ(Row(kGroup, "new"), "changed");
+  EXPECT_EQ(ReadBody(kGroup, 4, 2, 0), "NOT_FOUND");
+  // Garbage that is collected later with the list of an earlier moment touches nothing newer.
+  Collect(3);
+  EXPECT_EQ(ReadBody(kGroup, 5, 2, 0), "5 of term 2");
+  EXPECT_EQ(RecordOf(kGroup).applied, 5u);
+}
+
+TEST_P(StoreInstallTest, EntriesMayFollowInTheSameWrite) {
+  Begin();
+  std::unique_ptr<StateInstall> filled = Fill();
+  LogWrite write = Append(kGroup, 5, 2, {{"with it"}});
+  write.install = InstallOf(*filled).install;
+  Write(write);
+  EXPECT_EQ(RecordOf(kGroup).last, 5u);
+  EXPECT_EQ(RecordOf(kGroup).applied, 4u);
+  EXPECT_EQ(ReadBody(kGroup, 5, 2, 0), "with it");
+  EXPECT_EQ(RecordOf(kGroup).hard_state.commit, 4u);
+}
+
+TEST_P(StoreInstallTest, ASecondSnapshotReplacesTheFirstAndItsGarbage) {
+  Begin();
+  Write(InstallOf(*Fill()));
+  ASSERT_FALSE(*store_->CollectGarbage(kGroup, Live(), 1));
+  auto second = store_->BeginInstall(kGroup);
+  ASSERT_TRUE(second.ok());
+  ASSERT_TRUE((*second)->PutRows({{"second", "row"}}).ok());
+  Write(InstallOf(**second, 9));
+  EXPECT_EQ(Row(kGroup, "second"), "row");
+  EXPECT_EQ(Row(kGroup, "new"), "");
+  EXPECT_EQ(RecordOf(kGroup).applied, 9u);
+  auto done = store_->CollectGarbage(kGroup, {}, 100);
+  ASSERT_TRUE(done.ok() && *done);
+  EXPECT_EQ(ReadBody(kGroup, 2, 1, 1), "NOT_FOUND");
+  EXPECT_EQ(ReadBody(kGroup, 4, 2, 0), "NOT_FOUND");
+}
+
+TEST_P(StoreInstallTest, ABatchFromBeforeTheInstallIsRefused) {
+  Begin();
+  std::unique_ptr<StateBatch> batch = store_->NewStateBatch(kGroup);
+  Write(InstallOf(*Fill()));
+  batch->Put("late", "row");
+  EXPECT_DEATH(
+      {
+        (void)store_->CommitState(std::move(batch), AppliedMark{4, 2, std::nullopt});
+      },
+      "behind an install");
+}
+
+TEST_P(StoreInstallTest, NothingIsCollectedWhereNothingWasInstalled) {
+  Begin();
+  auto done = store_->CollectGarbage(kGroup, {}, 100);
+  ASSERT_TRUE(done.ok() && *done);
+  ExpectBefore();
+  EXPECT_EQ(ReadBody(kGroup, 2, 1, 0), "2a");
+}
+
+}  // namespace
+}  // namespace holdfast::raft
