@@ -58,6 +58,7 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       conf_state_(log_->opened().conf_state),
       single_voter_(OnlyVoter(log_->opened().conf_state, options.self)),
       applied_(log_->opened().applied),
+      core_applied_(applied_),
       applied_term_(log_->TermAt(applied_).value_or(0)),
       reads_(options.reads_max) {
   const GroupRecord& opened = log_->opened();
@@ -340,7 +341,10 @@ void Replica::JobDone(ApplyJob& job) {
   applied_ = job.last;
   applied_term_ = job.entries.back().term;
   log_->Applied(applied_, job.conf_state);
-  for (const ApplyToken& done : job.done) core_.ApplyDone(done);
+  for (const ApplyToken& done : job.done) {
+    core_.ApplyDone(done);
+    core_applied_ = done.index;
+  }
   ReleaseHeld();
   PayDebts();
   TruncateLog();
@@ -350,8 +354,8 @@ void Replica::TruncateLog() {
   if (installing_) return;
   // Whoever pulls a snapshot will want the entries behind it.
   const uint64_t times = offered_since_.empty() ? 1 : options_.snapshots.log_kept_times;
-  std::optional<LogIndex> before = log_->TruncationDue(applied_, times * options_.log_entries_kept,
-                                                       times * options_.log_bytes_kept);
+  std::optional<LogIndex> before = log_->TruncationDue(
+      core_applied_, times * options_.log_entries_kept, times * options_.log_bytes_kept);
   if (before) TruncateBefore(*before);
 }
 

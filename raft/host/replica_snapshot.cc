@@ -31,7 +31,8 @@ bool Replica::HeedUnborn(const Message& message) {
     return false;
   }
   if (core_.role() != Role::kLeader || message.term != core_.term()) return false;
-  if (applied_ == 0) return true;  // Nothing to send yet; a heartbeat's answer makes us try again.
+  if (core_applied_ == 0)
+    return true;  // Nothing to send yet; a heartbeat's answer makes us try again.
   if (log_->FirstIndex() == 1) TruncateBefore(2);
   return false;
 }
@@ -120,7 +121,7 @@ void Replica::ReleaseHeld() {
 
 void Replica::Installed(const LogWrite::Install& install) {
   log_->Installed(install.index, install.term, install.conf_state);
-  applied_ = install.index;
+  applied_ = core_applied_ = install.index;
   applied_term_ = install.term;
   conf_state_ = install.conf_state;
   single_voter_ = false;  // There is a leader, and it is not this node.

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "tests/raft/apart.h"
 #include "tests/sim/floor.h"
@@ -185,6 +186,7 @@ int Main(int argc, char** argv) {
                  "  [--nodes N] [--voters N] [--seconds N] [--mutation N]\n");
     return 2;
   }
+  SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.
   std::vector<Floor> floors;
   if (arguments.floor != "host") floors.push_back(CoreFloor());
   if (arguments.floor != "core") floors.push_back(HostFloor());
