@@ -470,8 +470,14 @@ absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const 
         continue;
       }
       if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
-      HOLDFAST_ASSIGN_OR_RETURN(body.elided_by,
-                                ElidedBy(store_, BodyKey{group, entry.index, entry.term, ordinal}));
+      absl::StatusOr<LogIndex> ended_by =
+          ElidedBy(store_, BodyKey{group, entry.index, entry.term, ordinal});
+      if (options_.mutation == HostMutation::kElideUnapplied && !ended_by.ok()) {
+        ended_by = store_.LoadGroup(group)->applied;
+      }
+      HOLDFAST_RETURN_IF_ERROR(ended_by.status());
+      const bool forgetful = options_.mutation == HostMutation::kElideWithoutIndex;
+      body.elided_by = forgetful ? entry.index : *ended_by;
     }
   }
   return absl::OkStatus();

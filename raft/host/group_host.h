@@ -38,6 +38,7 @@
 #include "base/strong_id.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_types.h"
+#include "raft/host/host_mutation.h"
 #include "raft/host/snapshot_options.h"
 #include "raft/host/state_machine.h"
 #include "raft/storage/body_key.h"
@@ -97,6 +98,8 @@ struct GroupHostOptions {
 
   // Seed of election jitter; 0 takes one from the kernel.
   uint64_t seed = 0;
+
+  HostMutation mutation = HostMutation::kNone;  // Tests only.
 };
 
 // Where the host's three parts run. Each is one thread, or all are one ManualContext. A thread

@@ -16,6 +16,10 @@ RaftOptions CoreOptions(const GroupHostOptions& options, uint64_t seed, const Gr
   out.heartbeat_ticks = options.heartbeat_ticks;
   out.seed = seed;
   out.applied = record.applied;
+  if (options.mutation == HostMutation::kApplyTwiceAfterRestart &&
+      record.applied > record.truncated) {
+    --out.applied;
+  }
   // Proposals are bounded before they reach the core; its own bound only has to be wider.
   out.uncommitted_bytes_max = 2 * options.group_undecided_bytes_max;
   // Counts bodies, which apply does not touch; the job's own bounds are the ones that matter.
@@ -54,10 +58,12 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       conf_state_(log_->opened().conf_state),
       single_voter_(OnlyVoter(log_->opened().conf_state, options.self)),
       applied_(log_->opened().applied),
+      core_applied_(applied_),
       applied_term_(log_->TermAt(applied_).value_or(0)),
       reads_(options.reads_max) {
   const GroupRecord& opened = log_->opened();
   const bool newborn = opened.hard_state.empty() && opened.last == 0;
+  if (options.mutation == HostMutation::kHearVotesAfterRestart) return;
   if (!single_voter_ && !newborn) votes_withheld_ticks_ = options.election_ticks;
 }
 
@@ -191,7 +197,7 @@ void Replica::PayDebts() {
   }
   FollowLeadership();
   StartApply();
-  reads_.Answer(applied_);
+  reads_.Answer(options_.mutation == HostMutation::kReadBeforeApplied ? core_.commit() : applied_);
 }
 
 void Replica::StartWrite(AppendTask task) {
@@ -200,7 +206,7 @@ void Replica::StartWrite(AppendTask task) {
   out.write.group = group_;
   out.write.hard_state = task.hard_state;
   out.write.entries = std::move(task.entries);
-  out.write.must_sync = task.must_sync;
+  out.write.must_sync = task.must_sync && options_.mutation != HostMutation::kAcknowledgeBeforeSync;
   out.responses = std::move(task.responses);
   Enqueue(std::move(out));
 }
@@ -240,8 +246,12 @@ void Replica::FollowLeadership() {
     reads_.FailAll(MakeStatus(absl::StatusCode::kFailedPrecondition,
                               "group {}: leadership was lost", group_.value()));
     reads_term_ = term;
+    if (options_.mutation == HostMutation::kAbortWhenLeadershipIsLost) {
+      AnswerAll(MakeStatus(absl::StatusCode::kAborted, "leadership was lost"));
+    }
   }
-  if (leads && announced_term_ == 0 && applied_term_ == term) {
+  const bool early = options_.mutation == HostMutation::kLeadBeforeOwnEntryApplied;
+  if (leads && announced_term_ == 0 && (applied_term_ == term || early)) {
     announced_term_ = term;
     effects_.TellLeader(group_, true, term);
   }
@@ -296,6 +306,9 @@ bool Replica::RunApplyJob(ApplyJob& job) {
           BodyRef{BodyKey{group_, entry.index, entry.term, ordinal}, body.size, body.crc32c});
     }
     verdicts[i] = machine_.Apply(committed, *batch);
+    if (options_.mutation == HostMutation::kAnswerBeforeCommit && job.answers[i]) {
+      AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
+    }
   }
   const AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
   const absl::Status written = store_.CommitState(std::move(batch), mark);
@@ -328,7 +341,10 @@ void Replica::JobDone(ApplyJob& job) {
   applied_ = job.last;
   applied_term_ = job.entries.back().term;
   log_->Applied(applied_, job.conf_state);
-  for (const ApplyToken& done : job.done) core_.ApplyDone(done);
+  for (const ApplyToken& done : job.done) {
+    core_.ApplyDone(done);
+    core_applied_ = done.index;
+  }
   ReleaseHeld();
   PayDebts();
   TruncateLog();
@@ -338,8 +354,8 @@ void Replica::TruncateLog() {
   if (installing_) return;
   // Whoever pulls a snapshot will want the entries behind it.
   const uint64_t times = offered_since_.empty() ? 1 : options_.snapshots.log_kept_times;
-  std::optional<LogIndex> before = log_->TruncationDue(applied_, times * options_.log_entries_kept,
-                                                       times * options_.log_bytes_kept);
+  std::optional<LogIndex> before = log_->TruncationDue(
+      core_applied_, times * options_.log_entries_kept, times * options_.log_bytes_kept);
   if (before) TruncateBefore(*before);
 }
 

@@ -169,6 +169,9 @@ class Replica {
   ConfState conf_state_;
   bool single_voter_ = false;
   LogIndex applied_ = 0;
+  // What the core was told of it. A job may end within an ApplyTask, of which the core hears only
+  // when all of it is applied; until then it may ask for any of the task's entries.
+  LogIndex core_applied_ = 0;
   Term applied_term_ = 0;
   Term announced_term_ = 0;  // Of the leadership that the machine knows of; 0: none.
   PendingReads reads_;

@@ -31,7 +31,8 @@ bool Replica::HeedUnborn(const Message& message) {
     return false;
   }
   if (core_.role() != Role::kLeader || message.term != core_.term()) return false;
-  if (applied_ == 0) return true;  // Nothing to send yet; a heartbeat's answer makes us try again.
+  if (core_applied_ == 0)
+    return true;  // Nothing to send yet; a heartbeat's answer makes us try again.
   if (log_->FirstIndex() == 1) TruncateBefore(2);
   return false;
 }
@@ -77,7 +78,7 @@ void Replica::TryInstall() {
   }
   const NodeId leader = core_.leader();
   if (core_.role() != Role::kFollower || leader == kNoNode || mark.term > core_.term()) return;
-  if (leader != pulled_->source) {
+  if (leader != pulled_->source && options_.mutation != HostMutation::kInstallFromAnySource) {
     DropPulled();
     return;
   }
@@ -112,6 +113,7 @@ LogWrite::Install Replica::InstallOf(const Snapshot& snapshot) {
     if (waiting.done) dropped_.push_back(*waiting.done);
   }
   to_apply_.clear();
+  if (options_.mutation == HostMutation::kForgetElidedOfSnapshot) pulled_->elided_through = 0;
   return LogWrite::Install{pulled_->install->generation(), snapshot.index, snapshot.term,
                            snapshot.conf_state, pulled_->elided_through};
 }
@@ -122,7 +124,7 @@ void Replica::ReleaseHeld() {
 
 void Replica::Installed(const LogWrite::Install& install) {
   log_->Installed(install.index, install.term, install.conf_state);
-  applied_ = install.index;
+  applied_ = core_applied_ = install.index;
   applied_term_ = install.term;
   conf_state_ = install.conf_state;
   single_voter_ = false;  // There is a leader, and it is not this node.

@@ -9,7 +9,7 @@
 
 namespace holdfast::raft_test {
 
-// What `body` returned there; what the process wrote to stderr, if it ended otherwise.
+// What `body` returned there; the end of what the process wrote to stderr, if it ended otherwise.
 std::string RunApart(const std::function<std::string()>& body);
 
 }  // namespace holdfast::raft_test

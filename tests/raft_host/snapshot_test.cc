@@ -416,5 +416,28 @@ TEST_F(OvertakenTest, TheOutcomeOfItsProposalsIsUnknown) {
   EXPECT_EQ(Status(away_).undecided_proposals, 0u);
 }
 
+// Found by the simulation: entries committed together are applied in several jobs, and the log was
+// truncated behind the first of them, while the core could still ask for the rest.
+TEST(TruncationTest, TheLogReachesBackToWhatTheCoreKnowsToBeApplied) {
+  GroupHostOptions options;
+  options.log_entries_kept = 2;
+  options.apply_batch_entries_max = 1;
+  HostCluster cluster(3, options);
+  const NodeId leader = cluster.AwaitLeader();
+  int answered = 0;
+  for (int i = 0; i < 40; ++i) {
+    cluster.host(leader).Propose(kGroup, Proposal{holdfast::format("x{}", i), {}},
+                                 [&answered](const ProposeResult& result) {
+                                   EXPECT_TRUE(result.status.ok()) << result.status;
+                                   ++answered;
+                                 });
+  }
+  EXPECT_TRUE(cluster.RunUntil([&] { return answered == 40; }));
+  EXPECT_TRUE(cluster.RunUntil([&] {
+    const GroupStatus status = *cluster.host(leader).Status(kGroup);
+    return status.first > status.applied - 10;  // It was truncated, all the same.
+  }));
+}
+
 }  // namespace
 }  // namespace holdfast::raft

@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# The seeds of SEEDS, then fresh ones for a share of CI's time: BINARY SEEDS [ARGUMENTS]. SIM_MINUTES says
-# how long. A seed is not a test case: the whole run counts as one.
+# The seeds of SEEDS (lines "FLOOR SEED why"), then fresh ones on all floors for a share of CI's time:
+# BINARY SEEDS [ARGUMENTS]. SIM_MINUTES says how long. A seed is not a test case: the run counts as one.
 set -uo pipefail
 binary=$1
 seeds=$2
 shift 2
-for seed in $(sed 's/#.*//' "$seeds" | awk '{ print $1 }'); do
-  if ! "$binary" --seed "$seed" "$@"; then
+while read -r floor seed _; do
+  if ! "$binary" --floor "$floor" --seed "$seed" "$@"; then
     echo "0 passed, 1 failed"
     exit 1
   fi
-done
+done < <(sed 's/#.*//' "$seeds" | awk 'NF')
 from=$(date +%s)
 if "$binary" --minutes "${SIM_MINUTES:-2}" --from "$from" "$@" | tee "$TEST_TMPDIR/out"; then
   echo "seeds from $from: $(tail -1 "$TEST_TMPDIR/out")"

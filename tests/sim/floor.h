@@ -1,0 +1,42 @@
+// tests/sim/floor.h
+// A floor of the simulation: what runs from one seed, and how to say so again. The program
+// (raft_sim.cc) knows floors only by this.
+// Threads: one.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace holdfast::raft_test {
+
+// How a seed is to be run. 0: the floor's own default.
+struct FloorArguments {
+  uint64_t seed = 1;
+  int steps = 0;    // core
+  int nodes = 0;    // core, host
+  int voters = 0;   // core
+  int seconds = 0;  // host
+  int mutation = 0;
+  bool trace = false;  // host
+};
+
+struct FloorOutcome {
+  std::string error;  // Empty: all checks held.
+  uint64_t hash = 0;
+  std::string tally;  // What happened, in words.
+};
+
+struct Floor {
+  std::string name;
+  // In this process: a broken invariant of the product ends it.
+  std::function<FloorOutcome(const FloorArguments&)> run;
+  // The arguments that make the same run again.
+  std::function<std::string(const FloorArguments&)> replay;
+};
+
+Floor CoreFloor();
+Floor HostFloor();
+
+}  // namespace holdfast::raft_test

@@ -1,0 +1,70 @@
+#include "base/text.h"
+#include "tests/raft/group_sim.h"
+#include "tests/sim/floor.h"
+#include "tests/sim/host_sim.h"
+
+namespace holdfast::raft_test {
+namespace {
+
+SimOptions CoreOptions(const FloorArguments& arguments) {
+  SimOptions options;
+  options.seed = arguments.seed;
+  if (arguments.steps > 0) options.steps = arguments.steps;
+  if (arguments.nodes > 0) options.nodes = arguments.nodes;
+  if (arguments.voters > 0) options.voters = arguments.voters;
+  options.mutation = static_cast<raft::Mutation>(arguments.mutation);
+  return options;
+}
+
+HostSimOptions HostOptions(const FloorArguments& arguments) {
+  HostSimOptions options;
+  options.seed = arguments.seed;
+  if (arguments.seconds > 0) options.seconds = arguments.seconds;
+  options.nodes = arguments.nodes;
+  options.trace = arguments.trace;
+  options.mutation = static_cast<raft::HostMutation>(arguments.mutation);
+  return options;
+}
+
+}  // namespace
+
+Floor CoreFloor() {
+  Floor floor;
+  floor.name = "core";
+  floor.run = [](const FloorArguments& arguments) {
+    const SimResult result = RunSim(CoreOptions(arguments));
+    return FloorOutcome{
+        result.error, result.hash,
+        format("{} committed, {} leaders, {} crashes, {} changes, {} snapshots", result.committed,
+               result.leaders, result.crashes, result.conf_changes, result.snapshots)};
+  };
+  floor.replay = [](const FloorArguments& arguments) {
+    const SimOptions options = CoreOptions(arguments);
+    return format("--floor core --seed {} --steps {} --nodes {} --voters {} --mutation {}",
+                  options.seed, options.steps, options.nodes, options.voters,
+                  static_cast<int>(options.mutation));
+  };
+  return floor;
+}
+
+Floor HostFloor() {
+  Floor floor;
+  floor.name = "host";
+  floor.run = [](const FloorArguments& arguments) {
+    const HostSimResult result = RunHostSim(HostOptions(arguments));
+    return FloorOutcome{
+        result.error, result.hash,
+        format("{} events, {} committed, {} answered, {} reads, {} elections, {} crashes, {} "
+               "bodies elided, {} snapshots installed, {} disks lost",
+               result.events, result.committed, result.acknowledged, result.reads, result.elected,
+               result.crashes, result.elided, result.installed, result.lost_disks)};
+  };
+  floor.replay = [](const FloorArguments& arguments) {
+    const HostSimOptions options = HostOptions(arguments);
+    return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}", options.seed,
+                  options.seconds, options.nodes, static_cast<int>(options.mutation));
+  };
+  return floor;
+}
+
+}  // namespace holdfast::raft_test

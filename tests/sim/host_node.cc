@@ -1,0 +1,201 @@
+#include "tests/sim/host_node.h"
+
+#include <utility>
+
+#include "base/check.h"
+
+namespace holdfast::raft_test {
+
+class HostNode::Wire final : public raft::Transport {
+ public:
+  explicit Wire(HostNode& node) : node_(node) {}
+
+  void Send(NodeId to, GroupId group, raft::Message message) override {
+    if (node_.dying()) return;
+    node_.shared_.checker.OnSend(node_.id(), group, message);
+    node_.links_.send(node_, to, group, std::move(message));
+  }
+  void Fetch(NodeId peer, std::string request, std::shared_ptr<raft::FetchSink> sink) override {
+    node_.links_.fetch(node_, peer, std::move(request), std::move(sink));
+  }
+  void Call(NodeId, std::string, absl::Duration, raft::CallReply done) override {
+    done(absl::UnavailableError("this network carries no calls"));
+  }
+
+ private:
+  HostNode& node_;
+};
+
+HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
+                   const std::vector<NodeId>& voters, uint32_t queue_groups, Links links)
+    : shared_(shared),
+      options_(options),
+      voters_(voters),
+      queue_groups_(queue_groups),
+      links_(std::move(links)),
+      clock_(shared.loop, absl::Seconds(static_cast<int64_t>(1000 * options.self.value()))),
+      luck_(shared.luck.Next()),
+      contexts_{SimContext([this] { Wake(kRaft); }), SimContext([this] { Wake(kStorage); }),
+                SimContext([this] { Wake(kApply); })} {
+  watcher_.applied = [this](const SimApplied& applied) {
+    shared_.checker.OnApplied(id(), applied);
+  };
+  watcher_.committed = [this](GroupId group, raft::LogIndex last) {
+    shared_.checker.OnCommitted(id(), group, last);
+  };
+  watcher_.leader = [this](GroupId group, bool leader, raft::Term term) {
+    shared_.trace.Note(leader ? "leads" : "led", {id().value(), group.value(), term});
+    if (leader && !dying()) shared_.checker.OnLeading(id(), group, term);
+  };
+  watcher_.installed = [this](GroupId group, raft::LogIndex last) {
+    shared_.trace.Note("installed", {id().value(), group.value(), last});
+    if (!dying()) shared_.checker.OnInstalled(id(), group, last);
+  };
+  raft::SimStoreOptions store_options = StoreOptions();
+  auto created = raft::CreateSimStore(disk_, store_options, {"simulated", id()},
+                                      raft::SeedsOfCluster(voters_, queue_groups_));
+  HOLDFAST_CHECK(created.ok()) << created.status();
+}
+
+HostNode::~HostNode() {
+  if (running()) End(/*cut_power=*/true);
+}
+
+std::vector<GroupId> HostNode::groups() const {
+  std::vector<GroupId> all;
+  for (uint32_t group = 0; group <= queue_groups_; ++group) all.push_back(GroupId(group));
+  return all;
+}
+
+raft::SimStoreOptions HostNode::StoreOptions() {
+  raft::SimStoreOptions options;
+  options.clock = &clock_;
+  options.written = [this](const std::vector<raft::LogWrite>& writes) {
+    shared_.checker.OnStored(id(), writes);
+  };
+  return options;
+}
+
+bool HostNode::Start() {
+  HOLDFAST_CHECK(!running() && !lost_) << "node " << id() << " can't start";
+  ++life_;
+  stopping_ = false;
+  auto store = raft::OpenSimStore(disk_, StoreOptions());
+  if (!store.ok()) {
+    shared_.trace.Note("refused", {id().value(), static_cast<uint64_t>(store.status().code())});
+    if (!lost_image_) {
+      shared_.checker.Fail(format("node {}: a store that lost nothing does not open: {}",
+                                  id().value(), Message(store.status())));
+    }
+    lost_ = true;
+    return false;
+  }
+  if (lost_image_) {
+    shared_.checker.Fail(format("node {}: a store that lost synced writes opens", id().value()));
+  }
+  store_ = *std::move(store);
+  for (const GroupId group : groups()) {
+    machines_[group] = std::make_unique<SimMachine>(group, watcher_);
+    shared_.checker.OnOpened(id(), *store_->LoadGroup(group));
+  }
+  wire_ = std::make_unique<Wire>(*this);
+  raft::GroupHostOptions options = options_;
+  options.seed = luck_.Next() | 1;
+  host_ = std::make_unique<raft::GroupHost>(
+      options, raft::GroupHostContexts{contexts_[kRaft], contexts_[kStorage], contexts_[kApply]},
+      *store_, *wire_, clock_,
+      [this](GroupId group) -> raft::StateMachine& { return *machines_.at(group); });
+  const absl::Status started = host_->Start();
+  HOLDFAST_CHECK(started.ok()) << started;
+  shared_.trace.Note("starts", {id().value(), life_});
+  const absl::Duration phase = options_.tick * (static_cast<double>(luck_.Below(1000)) / 1000.0);
+  shared_.loop.After(phase, [this, life = life_] { Tick(life); });
+  return true;
+}
+
+// Members in the order in which the process would lose them: nothing of it acts any more.
+void HostNode::End(bool cut_power) {
+  ++life_;
+  links_.forget(id());
+  host_.reset();
+  for (SimContext& context : contexts_) context.Clear();
+  machines_.clear();
+  store_.reset();
+  wire_.reset();
+  paused_until_ = absl::ZeroDuration();
+  if (cut_power) disk_.CutPower(luck_);
+}
+
+void HostNode::Crash() {
+  shared_.trace.Note("crashes", {id().value(), disk_.unsynced(), dying()});
+  ++crashes_;
+  End(/*cut_power=*/true);
+  // The state of a moment that a later witness has overtaken.
+  if (!old_image_ && luck_.OneIn(3)) old_image_ = disk_.durable();
+}
+
+void HostNode::LoseDisk() {
+  HOLDFAST_CHECK(!running()) << "node " << id() << " runs";
+  if (!old_image_ || !disk_.witness() || old_image_->write_number >= *disk_.witness()) return;
+  shared_.trace.Note("loses writes", {id().value()});
+  lost_image_ = disk_.durable();
+  disk_.LoseSynced(*old_image_);
+}
+
+void HostNode::StopInOrder() {
+  if (!running() || stopping_) return;
+  shared_.trace.Note("stops", {id().value()});
+  stopping_ = true;
+  host_->Stop();
+}
+
+void HostNode::FinishStop() {
+  const absl::Status closed = store_->Close();
+  shared_.trace.Note("stopped", {id().value(), closed.ok()});
+  End(/*cut_power=*/true);
+}
+
+void HostNode::PauseUntil(absl::Duration time) {
+  shared_.trace.Note("pauses", {id().value()});
+  paused_until_ = time;
+}
+
+void HostNode::Wake(Lane lane) {
+  const absl::Duration most = lane == kRaft      ? pace_.raft_max
+                              : lane == kStorage ? pace_.disk_max
+                                                 : pace_.apply_max;
+  const absl::Duration takes = most * (static_cast<double>(luck_.Below(1000)) / 1000.0);
+  shared_.loop.After(takes, [this, lane, life = life_] { Turn(lane, life); });
+}
+
+void HostNode::Turn(Lane lane, uint64_t life) {
+  if (life != life_ || !running()) return;
+  if (paused_until_ > shared_.loop.now()) {
+    return shared_.loop.At(paused_until_, [this, lane, life] { Turn(lane, life); });
+  }
+  contexts_[lane].RunOne();
+  AfterCall();
+  if (life != life_) return;
+  if (stopping_ && host_->stopped()) return FinishStop();
+  contexts_[lane].Rest();
+}
+
+void HostNode::Tick(uint64_t life) {
+  if (life != life_ || !running()) return;
+  if (paused_until_ <= shared_.loop.now()) host_->Tick();
+  shared_.loop.After(options_.tick, [this, life] { Tick(life); });
+}
+
+void HostNode::AfterCall() {
+  if (!running()) return;
+  if (dying()) return Crash();
+  Look();
+}
+
+void HostNode::Look() {
+  for (const raft::GroupStatus& status : host_->Statuses()) {
+    shared_.checker.OnStatus(id(), status);
+  }
+}
+
+}  // namespace holdfast::raft_test

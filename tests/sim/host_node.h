@@ -1,0 +1,132 @@
+// tests/sim/host_node.h
+// HostNode is one node of the simulation: a whole GroupHost on a SimStore, with three contexts
+// whose tasks run one at a time and take as long as luck says. It can lose its power at any step,
+// be stopped for a while like a process, and come back.
+//
+// A *life* is the time between a start and the next crash. What a life left in the loop or in the
+// network does not reach the next one.
+// Threads: one. Lifetime: loop, checker and network outlive it.
+#pragma once
+
+#include <array>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "raft/host/group_host.h"
+#include "raft/transport/transport.h"
+#include "tests/sim/host_checker.h"
+#include "tests/sim/sim_context.h"
+#include "tests/sim/sim_loop.h"
+#include "tests/sim/sim_machine.h"
+#include "tests/storage/sim_store.h"
+
+namespace holdfast::raft_test {
+
+// What all parts of one simulation share.
+struct SimShared {
+  SimLoop& loop;
+  SimTrace& trace;
+  Random& luck;
+  HostChecker& checker;
+};
+
+// How long things take on a node; each time drawn anew up to the maximum.
+struct NodePace {
+  absl::Duration raft_max = absl::Microseconds(100);
+  absl::Duration disk_max = absl::Milliseconds(5);
+  absl::Duration apply_max = absl::Microseconds(500);
+};
+
+class HostNode {
+ public:
+  // The network, as a node sees it.
+  struct Links {
+    std::function<void(HostNode& from, NodeId to, GroupId group, raft::Message message)> send;
+    std::function<void(HostNode& from, NodeId peer, std::string request,
+                       std::shared_ptr<raft::FetchSink> sink)>
+        fetch;
+    // The node's life ends: whatever is under way from or to it is let go.
+    std::function<void(NodeId node)> forget;
+  };
+
+  HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
+           const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
+  ~HostNode();
+
+  NodeId id() const { return options_.self; }
+  std::vector<GroupId> groups() const;
+
+  // False: the store refused to open, and the node stays down for good.
+  bool Start();
+  void Crash();
+  // The host stops in order, the store is closed, and the node is down once that is done.
+  void StopInOrder();
+  // No task runs and no tick is given until then; the clock goes on.
+  void PauseUntil(absl::Duration time);
+  // After its power was cut the disk is as it was once, long ago, with the witness of today.
+  void LoseDisk();
+
+  bool running() const { return host_ != nullptr; }
+  bool lost() const { return lost_; }
+  uint64_t life() const { return life_; }
+  uint64_t crashes() const { return crashes_; }
+  // The power went out within the task that is running: nothing that it still says is heard.
+  bool dying() const { return disk_.failed(); }
+  absl::Duration paused_until() const { return paused_until_; }
+
+  raft::GroupHost& host() { return *host_; }
+  raft::SimDisk& disk() { return disk_; }
+  const raft::SimDisk& disk() const { return disk_; }
+  const SimClock& clock() const { return clock_; }
+  NodePace& pace() { return pace_; }
+  // What the checker may rely on: see HostChecker.
+  const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }
+
+  // After something outside a context called into the host or its store: crashes if the power went
+  // out meanwhile, or looks at what changed.
+  void AfterCall();
+
+ private:
+  class Wire;
+  enum Lane { kRaft, kStorage, kApply };
+
+  raft::SimStoreOptions StoreOptions();
+  void Wake(Lane lane);
+  void Turn(Lane lane, uint64_t life);
+  void Tick(uint64_t life);
+  void FinishStop();
+  void Look();
+  void End(bool cut_power);
+
+  const SimShared shared_;
+  const raft::GroupHostOptions options_;
+  const std::vector<NodeId> voters_;
+  const uint32_t queue_groups_;
+  const Links links_;
+  const SimClock clock_;
+  Random luck_;
+  SimMachine::Watcher watcher_;
+  NodePace pace_;
+
+  raft::SimDisk disk_;
+  std::optional<raft::SimImage> old_image_;
+  std::optional<raft::SimImage> lost_image_;
+  bool lost_ = false;
+  bool stopping_ = false;
+  uint64_t life_ = 0;
+  uint64_t crashes_ = 0;
+  absl::Duration paused_until_ = absl::ZeroDuration();
+
+  std::unique_ptr<raft::Store> store_;
+  std::map<GroupId, std::unique_ptr<SimMachine>> machines_;
+  std::unique_ptr<Wire> wire_;
+  std::array<SimContext, 3> contexts_;
+  std::unique_ptr<raft::GroupHost> host_;
+};
+
+}  // namespace holdfast::raft_test

@@ -1,0 +1,348 @@
+#include "tests/sim/host_sim.h"
+
+#include <cmath>
+
+#include "base/text.h"
+#include "tests/raft/apart.h"
+
+namespace holdfast::raft_test {
+namespace {
+
+// How many times the longest election timeout a healed cluster may take for everything.
+constexpr int kElectionsToSettle = 20;
+// A simulation that goes on for ever is a failure too.
+constexpr uint64_t kEventsMax = 50'000'000;
+
+}  // namespace
+
+HostSim::HostSim(const HostSimOptions& options)
+    : options_(options), luck_(options.seed), trace_(loop_, options.trace) {
+  const uint64_t count = options.nodes > 0 ? static_cast<uint64_t>(options.nodes)
+                                           : (luck_.OneIn(3) ? luck_.Between(4, 5) : 3);
+  for (uint64_t node = 1; node <= count; ++node) voters_.push_back(NodeId(node));
+  queue_groups_ = static_cast<uint32_t>(luck_.Between(1, 2));
+  host_options_ = DrawHostOptions();
+  DrawWeather();
+  checker_ = std::make_unique<HostChecker>(
+      voters_,
+      [this](NodeId node) -> const raft::SimImage& { return nodes_[node.value() - 1]->durable(); },
+      [this](NodeId node) -> const raft::SimImage& {
+        return nodes_[node.value() - 1]->disk().now();
+      });
+  const SimShared shared{loop_, trace_, luck_, *checker_};
+  network_ = std::make_unique<HostNetwork>(shared);
+  std::vector<HostNode*> all;
+  for (const NodeId node : voters_) {
+    raft::GroupHostOptions host_options = host_options_;
+    host_options.self = node;
+    nodes_.push_back(
+        std::make_unique<HostNode>(shared, host_options, voters_, queue_groups_, NetworkLinks()));
+    network_->Join(*nodes_.back());
+    all.push_back(nodes_.back().get());
+  }
+  // As the node does it: the least election timeout less a margin of two ticks.
+  const absl::Duration lease = host_options_.tick * (host_options_.election_ticks - 2);
+  workload_ = std::make_unique<HostWorkload>(shared, std::move(all), lease);
+  workload_->weather().pause_max = absl::Milliseconds(static_cast<int64_t>(luck_.Between(5, 60)));
+  if (luck_.OneIn(5)) workload_->weather().body_bytes_max = 20'000;
+}
+
+// Nodes first: they let go of their fetches.
+HostSim::~HostSim() { nodes_.clear(); }
+
+HostNode::Links HostSim::NetworkLinks() {
+  HostNode::Links links;
+  links.send = [this](HostNode& from, NodeId to, GroupId group, raft::Message message) {
+    network_->Send(from, to, group, std::move(message));
+  };
+  links.fetch = [this](HostNode& from, NodeId peer, std::string request,
+                       std::shared_ptr<raft::FetchSink> sink) {
+    network_->Fetch(from, peer, std::move(request), std::move(sink));
+  };
+  links.forget = [this](NodeId node) { network_->Forget(node); };
+  return links;
+}
+
+raft::GroupHostOptions HostSim::DrawHostOptions() {
+  raft::GroupHostOptions options;
+  options.tick = absl::Milliseconds(50);
+  options.heartbeat_ticks = static_cast<int>(luck_.Between(1, 3));
+  options.election_ticks = static_cast<int>(luck_.Between(8, 20));
+  options.commit_timeout = absl::Milliseconds(static_cast<int64_t>(luck_.Between(300, 5000)));
+  options.apply_batch_entries_max =
+      static_cast<uint32_t>(luck_.OneIn(2) ? luck_.Between(1, 8) : 512);
+  options.storage_batch_bytes_max = luck_.OneIn(2) ? 1000 : options.storage_batch_bytes_max;
+  options.log_cache_bytes_max = luck_.OneIn(2) ? luck_.Below(2000) : options.log_cache_bytes_max;
+  options.group_undecided_bytes_max = luck_.OneIn(4) ? 100'000 : options.group_undecided_bytes_max;
+  options.undecided_proposals_max = luck_.OneIn(4) ? 50 : options.undecided_proposals_max;
+  raft::SnapshotOptions& snapshots = options.snapshots;
+  snapshots.bytes_per_second = 0;  // Its wait is a real one.
+  snapshots.patience = absl::Seconds(2);
+  if (luck_.OneIn(2)) {  // Short logs: who lags needs a snapshot.
+    options.log_entries_kept = luck_.Between(2, 40);
+    snapshots.log_kept_times = luck_.Between(1, 8);
+    snapshots.piece_bytes_max =
+        luck_.OneIn(2) ? luck_.Between(50, 4000) : snapshots.piece_bytes_max;
+    snapshots.rows_bytes = luck_.Between(1, 2000);
+    snapshots.request_keys_max = static_cast<uint32_t>(luck_.Between(1, 20));
+    snapshots.missing_bodies_max = luck_.Between(1, 50);
+    snapshots.garbage_steps = luck_.Between(1, 50);
+  }
+  options.mutation = options_.mutation;
+  return options;
+}
+
+void HostSim::DrawWeather() {
+  const auto between = [this](uint64_t low_ms, uint64_t high_ms) {
+    return absl::Milliseconds(static_cast<int64_t>(luck_.Between(low_ms, high_ms)));
+  };
+  weather_.crash = between(500, 8000);
+  weather_.pause = between(1000, 15'000);
+  weather_.cut = between(500, 8000);
+  weather_.transfer = between(500, 8000);
+  weather_.stall = between(1000, 10'000);
+  weather_.calm = between(2000, 20'000);
+  weather_.outage = between(10'000, 100'000);
+  weather_.may_lose_disks = luck_.OneIn(3);
+}
+
+absl::Duration HostSim::UpTo(absl::Duration most) {
+  return most * (static_cast<double>(luck_.Below(10'000)) / 10'000.0);
+}
+
+absl::Duration HostSim::Wait(absl::Duration mean) {
+  return mean * -std::log(1.0 - static_cast<double>(luck_.Below(10'000)) / 10'001.0);
+}
+
+void HostSim::Repeat(absl::Duration mean, std::function<void()> fault) {
+  loop_.After(Wait(mean), [this, mean, fault = std::move(fault)] {
+    if (healing_) return;
+    fault();
+    Repeat(mean, fault);
+  });
+}
+
+void HostSim::BeginFaults() {
+  NetworkWeather& network = network_->weather();
+  network.lose_permille = luck_.OneIn(3) ? 0 : luck_.Below(150);
+  network.repeat_permille = luck_.OneIn(3) ? 0 : luck_.Below(100);
+  network.late_permille = luck_.OneIn(3) ? 0 : luck_.Below(50);
+  network.queue_max = luck_.OneIn(3) ? absl::Milliseconds(200) : network.queue_max;
+  for (const auto& node : nodes_) {
+    node->pace().disk_max = absl::Milliseconds(static_cast<int64_t>(luck_.Between(1, 60)));
+    if (luck_.OneIn(3)) node->pace().apply_max = absl::Milliseconds(100);
+    paces_[node->id()] = node->pace();
+  }
+  Repeat(weather_.crash, [this] { CrashOne(); });
+  Repeat(weather_.outage, [this] { CrashAll(); });
+  Repeat(weather_.pause, [this] {
+    HostNode& node = AnyNode();
+    if (node.running()) node.PauseUntil(loop_.now() + UpTo(absl::Seconds(3)));
+  });
+  Repeat(weather_.cut, [this] { network_->CutOrMend(); });
+  Repeat(weather_.transfer, [this] { Transfer(); });
+  Repeat(weather_.stall, [this] { Stall(); });
+  Repeat(weather_.calm, [this] { Calm(); });
+}
+
+void HostSim::StartLater(HostNode& node) {
+  const uint64_t kind = luck_.Below(3);
+  const absl::Duration most = kind == 0   ? absl::Seconds(8)
+                              : kind == 1 ? absl::Milliseconds(800)
+                                          : absl::Milliseconds(60);
+  loop_.After(UpTo(most), [this, &node] {
+    if (!node.running() && !node.lost() && !healing_) node.Start();
+  });
+}
+
+size_t HostSim::LostNodes() const {
+  size_t count = 0;
+  for (const auto& node : nodes_) count += node->lost();
+  return count;
+}
+
+// Half of the crashes come between two steps of the disk, wherever the node then is.
+void HostSim::CrashOne() {
+  HostNode& node = AnyNode();
+  if (!node.running()) {
+    if (!node.lost()) StartLater(node);
+    return;
+  }
+  if (luck_.OneIn(2)) {
+    node.disk().FailAt(luck_.Below(12), luck_.OneIn(2));
+    return StartLater(node);  // If it has crashed by then.
+  }
+  node.Crash();
+  if (weather_.may_lose_disks && luck_.OneIn(6) && 2 * (LostNodes() + 1) < nodes_.size()) {
+    node.LoseDisk();
+  }
+  StartLater(node);
+}
+
+void HostSim::CrashAll() {
+  for (const auto& node : nodes_) {
+    if (node->running()) node->Crash();
+    if (!node->lost()) StartLater(*node);
+  }
+}
+
+void HostSim::Stall() {
+  HostNode& node = AnyNode();
+  const NodePace usual = paces_[node.id()];
+  (luck_.OneIn(2) ? node.pace().disk_max : node.pace().apply_max) = absl::Milliseconds(1500);
+  loop_.After(UpTo(absl::Seconds(5)), [this, &node, usual] {
+    if (!healing_) node.pace() = usual;
+  });
+}
+
+void HostSim::Calm() {
+  HostNode& node = AnyNode();
+  if (!node.running()) return;
+  if (luck_.OneIn(2)) {
+    node.StopInOrder();
+    return StartLater(node);
+  }
+  node.host().SetMayCampaign(false);
+  loop_.After(UpTo(absl::Seconds(4)), [&node, life = node.life()] {
+    if (node.running() && node.life() == life) node.host().SetMayCampaign(true);
+  });
+}
+
+void HostSim::Transfer() {
+  const GroupId group(static_cast<uint32_t>(luck_.Below(queue_groups_ + 1)));
+  HostNode* leader = workload_->Leader(group);
+  if (leader == nullptr) return;
+  const NodeId target = AnyNode().id();
+  trace_.Note("transfer", {leader->id().value(), group.value(), target.value()});
+  leader->host().TransferLeadership(group, target);
+}
+
+void HostSim::RunUntil(absl::Duration end) {
+  while (checker_->error().empty() && loop_.RunOne(end)) {
+    checker_->SetNow(loop_.now());
+    if (loop_.events() > kEventsMax) checker_->Fail("it does not end");
+  }
+}
+
+HostSimResult HostSim::Run() {
+  for (const auto& node : nodes_) node->Start();
+  workload_->Begin();
+  BeginFaults();
+  RunUntil(absl::Seconds(options_.seconds));
+  if (checker_->error().empty()) Heal();
+  HostSimResult result;
+  result.error = checker_->error();
+  result.hash = trace_.hash();
+  result.events = loop_.events();
+  for (uint32_t group = 0; group <= queue_groups_; ++group) {
+    result.committed += checker_->committed(GroupId(group));
+  }
+  result.elected = checker_->elected();
+  for (const auto& node : nodes_) result.crashes += node->crashes();
+  result.elided = checker_->elided();
+  result.installed = checker_->installed();
+  result.acknowledged = checker_->acknowledged();
+  result.reads = workload_->reads();
+  result.lost_disks = LostNodes();
+  return result;
+}
+
+void HostSim::Heal() {
+  trace_.Note("heals", {});
+  healing_ = true;
+  network_->Mend();
+  network_->weather() = NetworkWeather();
+  for (const auto& node : nodes_) {
+    node->pace() = NodePace();
+    node->disk().DontFail();
+    if (node->running()) {
+      node->PauseUntil(loop_.now());
+      node->host().SetMayCampaign(true);
+    }
+  }
+  // Those that are stopping come down first.
+  RunUntil(loop_.now() + host_options_.commit_timeout);
+  for (const auto& node : nodes_) {
+    if (!node->running() && !node->lost()) node->Start();
+  }
+  const absl::Duration most =
+      host_options_.tick * (2 * host_options_.election_ticks * kElectionsToSettle);
+  const absl::Duration began = loop_.now();
+  const auto led = [this] {
+    for (uint32_t group = 0; group <= queue_groups_; ++group) {
+      if (workload_->Leader(GroupId(group)) == nullptr) return false;
+    }
+    return true;
+  };
+  while (checker_->error().empty() && !led() && loop_.now() < began + most) {
+    RunUntil(loop_.now() + host_options_.tick);
+  }
+  if (checker_->error().empty() && !led()) {
+    checker_->Fail("a healed group has no leader: " + Unsettled());
+  }
+  RunUntil(loop_.now() + absl::Seconds(2));  // Clients go on for a while.
+  workload_->End();
+  for (uint32_t group = 0; group <= queue_groups_ && checker_->error().empty(); ++group) {
+    if (!workload_->ProposeLast(GroupId(group))) {
+      checker_->Fail(format("group {} lost its leader after healing", group));
+    }
+  }
+  SettleWithin(most);
+}
+
+void HostSim::SettleWithin(absl::Duration most) {
+  const absl::Duration end = loop_.now() + most;
+  std::string unsettled = Unsettled();
+  while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
+    RunUntil(loop_.now() + host_options_.tick);
+    unsettled = Unsettled();
+  }
+  if (!unsettled.empty()) checker_->Fail("a healed cluster does not settle: " + unsettled);
+  std::vector<NodeId> alive;
+  for (const auto& node : nodes_) {
+    if (!node->lost()) alive.push_back(node->id());
+  }
+  for (uint32_t group = 0; group <= queue_groups_ && checker_->error().empty(); ++group) {
+    checker_->OnSettled(alive, GroupId(group));
+  }
+}
+
+std::string HostSim::Unsettled() {
+  std::string all;
+  for (uint32_t group = 0; group <= queue_groups_; ++group) {
+    const raft::LogIndex committed = checker_->committed(GroupId(group));
+    for (const auto& node : nodes_) {
+      if (node->lost()) continue;
+      if (!node->running()) {
+        all += format("\n  node {} is down", node->id().value());
+        continue;
+      }
+      const raft::GroupStatus status = *node->host().Status(GroupId(group));
+      const bool garbage = node->disk().now().groups.at(GroupId(group)).garbage_through.has_value();
+      if (status.applied == committed && status.last == committed &&
+          status.undecided_proposals == 0 && !status.receiving_snapshot && !garbage) {
+        continue;
+      }
+      all += format(
+          "\n  group {} node {}: role {} term {} leader {} commit {} applied {} last {} "
+          "undecided {}, committed {}",
+          group, node->id().value(), static_cast<int>(status.role), status.term,
+          status.leader.value(), status.commit, status.applied, status.last,
+          status.undecided_proposals, committed);
+    }
+  }
+  if (const uint64_t count = workload_->Unanswered(); count > 0) {
+    all += format("\n  {} proposals without an answer", count);
+  }
+  return all;
+}
+
+HostSimResult RunHostSim(const HostSimOptions& options) { return HostSim(options).Run(); }
+
+HostSimResult RunHostSimApart(const HostSimOptions& options) {
+  HostSimResult result;
+  result.error = RunApart([&options] { return RunHostSim(options).error; });
+  return result;
+}
+
+}  // namespace holdfast::raft_test

@@ -1,0 +1,104 @@
+// tests/sim/host_sim.h
+// HostSim runs a cluster of whole GroupHosts in one thread, from a seed: stores, network, clock and
+// clients are simulated, everything between is the product. Faults for a while; then everything
+// heals, and within bounded time each group must have a leader, every proposal be decided, and all
+// nodes agree. HostChecker watches all along.
+// Threads: thread-compatible; nothing is shared between two simulations.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/host_network.h"
+#include "tests/sim/host_workload.h"
+
+namespace holdfast::raft_test {
+
+struct HostSimOptions {
+  uint64_t seed = 1;
+  int seconds = 30;  // Of simulated time, with faults.
+  int nodes = 0;     // 0: the seed decides: 3 to 5.
+  bool trace = false;
+  raft::HostMutation mutation = raft::HostMutation::kNone;
+};
+
+struct HostSimResult {
+  std::string error;  // Empty: all checks held.
+  uint64_t hash = 0;  // Of all that happened: equal for equal options.
+  uint64_t events = 0;
+  uint64_t committed = 0;
+  uint64_t elected = 0;
+  uint64_t crashes = 0;
+  uint64_t elided = 0;
+  uint64_t installed = 0;  // Snapshots.
+  uint64_t acknowledged = 0;
+  uint64_t reads = 0;
+  uint64_t lost_disks = 0;
+};
+
+class HostSim {
+ public:
+  explicit HostSim(const HostSimOptions& options);
+  ~HostSim();
+  HostSimResult Run();
+
+ private:
+  // How unkind this seed is: mean time between two faults of a kind.
+  struct Weather {
+    absl::Duration crash;
+    absl::Duration pause;
+    absl::Duration cut;
+    absl::Duration transfer;
+    absl::Duration stall;
+    absl::Duration calm;  // A node may not campaign for a while, or is stopped in order.
+    absl::Duration outage;
+    bool may_lose_disks = false;
+  };
+
+  raft::GroupHostOptions DrawHostOptions();
+  void DrawWeather();
+  HostNode::Links NetworkLinks();
+  HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
+  // Something like exponential, with mean `mean`.
+  absl::Duration Wait(absl::Duration mean);
+  absl::Duration UpTo(absl::Duration most);
+  // Does `fault` again and again until the faults end.
+  void Repeat(absl::Duration mean, std::function<void()> fault);
+  void BeginFaults();
+  void CrashOne();
+  void CrashAll();
+  void StartLater(HostNode& node);
+  void Stall();
+  void Calm();
+  void Transfer();
+  void RunUntil(absl::Duration end);
+  void Heal();
+  // Empty when everything has settled, or what has not.
+  std::string Unsettled();
+  void SettleWithin(absl::Duration most);
+  size_t LostNodes() const;
+
+  const HostSimOptions options_;
+  Random luck_;
+  SimLoop loop_;
+  SimTrace trace_;
+  raft::GroupHostOptions host_options_;
+  std::vector<NodeId> voters_;
+  uint32_t queue_groups_ = 1;
+  Weather weather_;
+  std::map<NodeId, NodePace> paces_;  // While faults last, between stalls.
+  std::unique_ptr<HostChecker> checker_;
+  std::unique_ptr<HostNetwork> network_;
+  std::vector<std::unique_ptr<HostNode>> nodes_;
+  std::unique_ptr<HostWorkload> workload_;
+  bool healing_ = false;
+};
+
+HostSimResult RunHostSim(const HostSimOptions& options);
+// The same in a process of its own: a broken invariant ends that one, and is told in `error`.
+HostSimResult RunHostSimApart(const HostSimOptions& options);
+
+}  // namespace holdfast::raft_test

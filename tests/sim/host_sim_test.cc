@@ -1,0 +1,85 @@
+// Puts known bugs back into the host, one at a time (GroupHostOptions::mutation), and shows that
+// seeds find each; and that without them a share of seeds is clean, with faults that did happen.
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+#include "tests/sim/host_sim.h"
+
+namespace holdfast::raft_test {
+namespace {
+
+using raft::HostMutation;
+
+struct Bug {
+  HostMutation mutation;
+  const char* name;
+  uint64_t seeds_max;  // Among so many, one must find it.
+};
+
+class HostMutationTest : public testing::TestWithParam<Bug> {
+ protected:
+  HostMutationTest() { SetLogLevel(LogLevel::kError); }
+};
+
+TEST_P(HostMutationTest, IsFoundBySeeds) {
+  HostSimOptions options;
+  options.mutation = GetParam().mutation;
+  std::string error;
+  for (options.seed = 1; options.seed <= GetParam().seeds_max && error.empty(); ++options.seed) {
+    error = RunHostSimApart(options).error;
+  }
+  EXPECT_NE(error, "") << "no seed found it";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bugs, HostMutationTest,
+    testing::Values(Bug{HostMutation::kAcknowledgeBeforeSync, "AcknowledgeBeforeSync", 20},
+                    Bug{HostMutation::kAnswerBeforeCommit, "AnswerBeforeCommit", 20},
+                    Bug{HostMutation::kElideWithoutIndex, "ElideWithoutIndex", 20},
+                    Bug{HostMutation::kLeadBeforeOwnEntryApplied, "LeadBeforeOwnEntryApplied", 20},
+                    Bug{HostMutation::kAbortWhenLeadershipIsLost, "AbortWhenLeadershipIsLost", 20},
+                    Bug{HostMutation::kReadBeforeApplied, "ReadBeforeApplied", 20},
+                    Bug{HostMutation::kApplyTwiceAfterRestart, "ApplyTwiceAfterRestart", 20}),
+    [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
+
+TEST(HostSimTest, EqualSeedsGiveEqualRuns) {
+  SetLogLevel(LogLevel::kError);
+  HostSimOptions options;
+  uint64_t last_hash = 0;
+  for (options.seed = 1; options.seed <= 5; ++options.seed) {
+    const HostSimResult first = RunHostSim(options);
+    const HostSimResult second = RunHostSim(options);
+    EXPECT_EQ(first.error, "");
+    EXPECT_EQ(first.hash, second.hash);
+    EXPECT_NE(first.hash, last_hash);
+    last_hash = first.hash;
+  }
+}
+
+TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
+  SetLogLevel(LogLevel::kError);
+  HostSimOptions options;
+  HostSimResult sum;
+  for (options.seed = 1; options.seed <= 40; ++options.seed) {
+    const HostSimResult result = RunHostSim(options);
+    EXPECT_EQ(result.error, "") << "ops/dev sim --floor host --seed " << options.seed;
+    sum.elected += result.elected;
+    sum.crashes += result.crashes;
+    sum.elided += result.elided;
+    sum.installed += result.installed;
+    sum.acknowledged += result.acknowledged;
+    sum.reads += result.reads;
+    sum.lost_disks += result.lost_disks;
+  }
+  // The faults did happen, and so did the work.
+  EXPECT_GT(sum.elected, 100u);
+  EXPECT_GT(sum.crashes, 100u);
+  EXPECT_GT(sum.elided, 100u);
+  EXPECT_GT(sum.installed, 10u);
+  EXPECT_GT(sum.acknowledged, 10'000u);
+  EXPECT_GT(sum.reads, 1000u);
+  EXPECT_GT(sum.lost_disks, 0u);
+}
+
+}  // namespace
+}  // namespace holdfast::raft_test
