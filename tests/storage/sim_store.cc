@@ -63,6 +63,7 @@ class SimStore final : public Store {
   std::map<GroupId, GroupRecord> records_;
   // Where the next slice of a collection begins.
   std::map<GroupId, BodyKey> garbage_from_;
+  std::map<GroupId, uint64_t> newest_generations_;  // That was ever begun.
   uint64_t write_number_ = 0;
   uint64_t durable_write_ = 0;
   uint64_t witnessed_write_ = 0;
@@ -230,8 +231,10 @@ absl::Status SimStore::PutInstall(GroupRecord& record, const LogWrite::Install& 
                                   std::vector<SimChange>& batch) {
   HOLDFAST_CHECK(install.index >= record.applied)
       << "a snapshot at " << install.index << " behind applied " << record.applied;
-  HOLDFAST_CHECK(install.generation > OnDisk(record.group).generation)
-      << "rows of generation " << install.generation;
+  const uint64_t newest = newest_generations_[record.group];
+  HOLDFAST_CHECK(install.generation == newest &&
+                 install.generation > OnDisk(record.group).generation)
+      << "an install of generation " << install.generation << ", the newest begun is " << newest;
   const LogIndex behind = install.index + 1;
   if (behind <= record.last) HOLDFAST_RETURN_IF_ERROR(DropTail(record, behind, batch));
   for (LogIndex index = record.truncated + 1; index < std::min(behind, record.last + 1); ++index) {
@@ -371,9 +374,19 @@ absl::StatusOr<std::unique_ptr<StateView>> SimStore::OpenStateView(GroupId group
 absl::StatusOr<std::unique_ptr<StateInstall>> SimStore::BeginInstall(GroupId group) {
   HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, LoadGroup(group));
   if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
-  const uint64_t generation = OnDisk(group).generation + 1;
-  absl::Status dropped = disk_.Write({SimDropRows{group, generation}});
-  if (!dropped.ok()) return Failed(dropped);
+  const SimGroup& on_disk = OnDisk(group);
+  uint64_t& newest = newest_generations_[group];
+  newest = std::max(newest, on_disk.generation);
+  std::vector<SimChange> forgotten;
+  for (const auto& [generation, rows] : on_disk.rows) {
+    newest = std::max(newest, generation);
+    if (generation > on_disk.generation) forgotten.emplace_back(SimDropRows{group, generation});
+  }
+  const uint64_t generation = ++newest;  // Given once.
+  forgotten.emplace_back(SimDropRows{group, generation});
+  if (absl::Status dropped = disk_.Write(std::move(forgotten)); !dropped.ok()) {
+    return Failed(dropped);
+  }
   return NewSimInstall(disk_, group, record.incarnation, generation,
                        [this](const absl::Status& status) { (void)Failed(status); });
 }
@@ -386,6 +399,7 @@ absl::StatusOr<bool> SimStore::CollectGarbage(GroupId group, const std::vector<B
                                               size_t steps_max) {
   if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
   if (!GarbagePending(group)) return true;
+  HOLDFAST_CHECK(std::is_sorted(live.begin(), live.end())) << "live bodies in disorder";
   const SimGroup& on_disk = OnDisk(group);
   const uint64_t incarnation = on_disk.record.incarnation;
   std::vector<SimChange> batch;
