@@ -44,7 +44,7 @@ def main():
     steps = (
         ("kill -9 under load", ["ops/dev", "crash", str(options.rounds)]),
         ("fail-over", ["ops/dev", "soak", "failover", "--minutes", str(options.minutes)]),
-        ("simulation", ["ops/dev", "sim", "--minutes", str(options.minutes), "--from", str(int(time.time()))]),
+        ("simulation", ["ops/dev", "sim", "--floor", "core", "--minutes", str(options.minutes), "--from", str(int(time.time()))]),
         ("fuzzing", ["ops/dev", "fuzz", str(max(10, options.minutes * 6))]),
     )
     total_passed = total_failed = 0
