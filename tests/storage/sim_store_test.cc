@@ -19,6 +19,7 @@ class SimWorld final : public StoreWorld {
   }
   absl::StatusOr<std::unique_ptr<Store>> Open() override { return OpenSimStore(disk_, options_); }
   void CutPower() override { disk_.CutPower(/*kept=*/0); }
+  bool has_threads() const override { return false; }
 
  private:
   ManualClock clock_{absl::UnixEpoch()};

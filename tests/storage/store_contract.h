@@ -26,6 +26,8 @@ class StoreWorld {
   virtual absl::StatusOr<std::unique_ptr<Store>> Open() = 0;
   // Forgets what no sync covered. With the store closed (destroyed).
   virtual void CutPower() = 0;
+  // Whether its store may be read beside a write. The simulated one has a single thread.
+  virtual bool has_threads() const { return true; }
 };
 
 using StoreWorldMaker = std::unique_ptr<StoreWorld> (*)();
