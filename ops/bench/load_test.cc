@@ -84,7 +84,7 @@ class LoadAndSink : public ::testing::Test {
   }
 
   boost::asio::io_context io_;
-  const SystemClock clock_;
+  const SystemClock clock_{};
   bool expected_ = false;
   std::unique_ptr<RecordWriter> sink_record_;
   std::unique_ptr<Sink> sink_;

@@ -483,7 +483,7 @@ def newer_store_format():
         former = store_stamp.set_store_format(directory, 999)
         node.spawn()
         expect_equal(node.wait(20), 2, f"exit code:\n{node.log_tail(5)}")
-        for text in ("format 999", f"up to {former}", "newer holdfastd"):
+        for text in ("format 999", f"reads format {former}", "newer holdfastd"):
             expect(text in node.log_text(), f"expected {text!r} in:\n{node.log_tail(5)}")
         store_stamp.set_store_format(directory, former)
         node.start()
