@@ -41,10 +41,13 @@ class Cluster:
         self.cluster_id = cluster_id
         self.via = via
         self.ports = {number: harness.free_port() for number in range(1, count + 1)}
+        self.first = tuple(self.ports)
         self.nodes = [self._make(number, join=False) for number in range(1, count + 1)]
 
     def _make(self, number, join):
-        others = {other: self.via(number, other, port) for other, port in self.ports.items() if other != number}
+        # Who joins is told of later nodes by those that its file names.
+        known = self.first if join else self.ports
+        others = {other: self.via(number, other, self.ports[other]) for other in known if other != number}
         extra = cluster_lines(number, self.ports[number], others, self.cluster_id, join)
         return harness.Node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
 
