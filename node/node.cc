@@ -23,7 +23,6 @@
 #include "node/cluster/cluster_verbs.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
-#include "node/control/control_state.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
@@ -36,13 +35,13 @@
 #include "node/node_metrics.h"
 #include "node/node_options.h"
 #include "node/node_store.h"
+#include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
 #include "proto/admin.pb.h"
-#include "queue/state/command_codec.h"
 #include "raft/host/group_host.h"
 #include "raft/host/ticker.h"
 #include "smtp/server/listener.h"
@@ -55,7 +54,6 @@ namespace {
 constexpr size_t kContextTasksMax = 1 << 20;
 constexpr absl::Duration kDiskProbeInterval = absl::Seconds(1);
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-constexpr absl::Duration kQuestionTimeout = absl::Seconds(2);
 // Opening a store takes some room: a new log, new tables, the notes about them.
 constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
 constexpr std::chrono::milliseconds kSpaceLookInterval(200);
@@ -76,32 +74,6 @@ class IntentRouter final : public IntentRecorder {
  private:
   std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
 };
-
-absl::Status CheckCommand(GroupId group, std::string_view bytes) {
-  const absl::StatusOr<command::Command> command = queue::DecodeCommand(bytes);
-  HOLDFAST_RETURN_IF_ERROR(command.status());
-  if (ControlState::Knows(*command) == (group == kControlGroup)) return absl::OkStatus();
-  return absl::InvalidArgumentError("a command of another kind of group");
-}
-
-UnderWayQuestion UnderWayQuestions(PeerRoom& room) {
-  return [&room](NodeId node, GroupId group, uint64_t boot_id, std::vector<uint64_t> attempts,
-                 std::function<void(absl::StatusOr<std::vector<uint64_t>>)> done) {
-    peer_call::Request question;
-    peer_call::UnderWay& under_way = *question.mutable_under_way();
-    under_way.set_group(group.value());
-    under_way.set_boot_id(boot_id);
-    for (const uint64_t attempt : attempts) under_way.add_attempt_ids(attempt);
-    room.Call(node, EncodeRequest(std::move(question)), kQuestionTimeout,
-              [done](const absl::StatusOr<std::string>& bytes) {
-                if (!bytes.ok()) return done(bytes.status());
-                const absl::StatusOr<peer_call::Answer> answer = DecodeAnswer(*bytes);
-                if (!answer.ok()) return done(answer.status());
-                const auto& ids = answer->under_way().attempt_ids();
-                done(std::vector<uint64_t>(ids.begin(), ids.end()));
-              });
-  };
-}
 
 }  // namespace
 
@@ -128,8 +100,6 @@ class Node::Impl {
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
   void StartRouter();
-  // What peers ask of this node's groups.
-  void ServePeers();
   // One for each queue group, and its state machine.
   void MakeDuties();
   // Alone, until all groups have their leader and the cluster its policy.
@@ -414,7 +384,8 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
-  ServePeers();
+  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_}, room_.gate());
+  room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();
 }
@@ -441,51 +412,6 @@ void Node::Impl::StartRouter() {
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
   router_ = std::make_unique<ProposeRouter>(std::move(parts), options);
-}
-
-void Node::Impl::ServePeers() {
-  PeerGate& gate = room_.gate();
-  gate.Serve(peer_call::Request::kPropose, [this](NodeId, peer_call::Request request, auto reply) {
-    const GroupId group{request.propose().group()};
-    // Once committed, a command that can't be applied would end every node.
-    if (absl::Status known = CheckCommand(group, request.propose().command()); !known.ok()) {
-      reply(known);
-      return;
-    }
-    host_->Propose(group, TakeProposal(*request.mutable_propose()),
-                   [reply](const raft::ProposeResult& result) { reply(ProposedAnswer(result)); });
-  });
-  gate.Serve(peer_call::Request::kUnderWay, [this](NodeId, peer_call::Request request, auto reply) {
-    apply_context_->Post([this, asked = request.under_way(), reply] {
-      if (asked.group() < 1 || asked.group() > duties_.size()) {
-        reply(absl::NotFoundError("no such group"));
-        return;
-      }
-      peer_call::Answer answer;
-      const std::vector<uint64_t> attempts(asked.attempt_ids().begin(), asked.attempt_ids().end());
-      for (const uint64_t one : duties_[asked.group() - 1]->UnderWay(asked.boot_id(), attempts)) {
-        answer.mutable_under_way()->add_attempt_ids(one);
-      }
-      answer.mutable_under_way();
-      reply(std::move(answer));
-    });
-  });
-  gate.Serve(peer_call::Request::kHandOver,
-             [this](NodeId peer, peer_call::Request request, auto reply) {
-               const peer_call::HandOver& asked = request.hand_over();
-               const absl::Status begun =
-                   cluster_->HandOverOnRequest(GroupId{asked.group()}, NodeId{asked.to_node_id()},
-                                               format("node {} asked for it", peer.value()));
-               if (!begun.ok()) return reply(begun);
-               peer_call::Answer answer;
-               answer.mutable_hand_over();
-               reply(std::move(answer));
-             });
-  gate.Serve(peer_call::Request::kJoin,
-             [this](NodeId peer, peer_call::Request request, auto reply) {
-               verbs_->Admit(peer, request.join().token(), std::move(reply));
-             });
-  room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
 }
 
 void Node::Impl::OnTick() {
