@@ -91,4 +91,4 @@ def idle(nodes):
         shutil.rmtree(folder, ignore_errors=True)
     shares = ", ".join(f"{share:.2f} %" for share in measured["cpu_percent"])
     print(f"{IDLE_GROUPS} groups that do nothing, {IDLE_SECONDS} s: {shares} of one core"
-          + (" (nodes 1 to 3; node 1 leads all)" if nodes == 3 else ""), flush=True)
+          + (", nodes 1 to 3" if nodes == 3 else ""), flush=True)

@@ -18,6 +18,7 @@ namespace holdfast::raft {
 namespace {
 
 constexpr std::string_view kNodeFlag = "--node";
+constexpr const char* kSpread = "spread";
 
 std::string ReadLine(std::FILE* from) {
   std::string line;
@@ -90,7 +91,7 @@ int RunNodeProcess(char** argv) {
   BenchNode node(options);
   WriteLine(stdout, node.address());
   node.SetPeers(ParsePeers(ReadLine(stdin), options.self));
-  node.Start(/*may_campaign=*/false);
+  node.Start(/*may_campaign=*/ReadLine(stdin) == kSpread);
   WriteLine(stdout, "started");
   ReadLine(stdin);  // Its end: the parent has finished, or is gone.
   return 0;
@@ -133,11 +134,14 @@ BenchCluster::BenchCluster(const BenchClusterOptions& options) : options_(option
   }
   for (const Other& other : others_) {
     WriteLine(other.to, addresses);
+    WriteLine(other.to, options.spread ? kSpread : "follow");
     HOLDFAST_CHECK(ReadLine(other.from) == "started") << "a node of the benchmark did not start";
   }
   if (options.nodes > 1) first_->SetPeers(ParsePeers(addresses, NodeId(1)));
   first_->Start(/*may_campaign=*/true);
-  while (!first_->LeadsAll() || !CaughtUp()) std::this_thread::yield();
+  while (options.spread ? !AllAreLed() : !first_->LeadsAll() || !CaughtUp()) {
+    std::this_thread::yield();
+  }
 }
 
 bool BenchCluster::CaughtUp() const {
@@ -145,6 +149,13 @@ bool BenchCluster::CaughtUp() const {
     for (const auto& [node, member] : group.members) {
       if (member.match != group.last) return false;
     }
+  }
+  return true;
+}
+
+bool BenchCluster::AllAreLed() const {
+  for (const GroupStatus& group : first_->host().Statuses()) {
+    if (group.leader == NodeId{}) return false;
   }
   return true;
 }

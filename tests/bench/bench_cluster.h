@@ -31,11 +31,14 @@ struct BenchClusterOptions {
   std::string folder;
   uint32_t nodes = 1;
   uint32_t groups = 1;
+  // All nodes campaign, so that leaders are spread by chance; else node 1 leads everything.
+  bool spread = false;
 };
 
 class BenchCluster {
  public:
-  // Returns once node 1 leads all groups and every other node has its log's end.
+  // Returns once node 1 leads all groups and every other node has its log's end; with `spread`,
+  // once each group has a leader.
   explicit BenchCluster(const BenchClusterOptions& options);
   ~BenchCluster();
   BenchCluster(const BenchCluster&) = delete;
@@ -56,6 +59,7 @@ class BenchCluster {
   };
   Other Spawn(NodeId node, const std::string& cluster_id) const;
   bool CaughtUp() const;
+  bool AllAreLed() const;
 
   const BenchClusterOptions options_;
   std::vector<Other> others_;

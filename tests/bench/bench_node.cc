@@ -89,6 +89,10 @@ void BenchNode::OnMessage(NodeId, GroupId group, Message message) {
   if (open_) host_->Receive(group, std::move(message));
 }
 
+void BenchNode::OnMessages(NodeId, std::vector<GroupMessage> messages) {
+  if (open_) host_->ReceiveAll(std::move(messages));
+}
+
 void BenchNode::OnUnreachable(NodeId peer) {
   if (open_) host_->PeerUnreachable(peer);
 }

@@ -66,6 +66,7 @@ class BenchNode final : public PeerHandler {
   std::string Hello(NodeId) override { return ""; }
   absl::Status OnHello(NodeId, std::string_view) override { return absl::OkStatus(); }
   void OnMessage(NodeId from, GroupId group, Message message) override;
+  void OnMessages(NodeId from, std::vector<GroupMessage> messages) override;
   void OnUnreachable(NodeId peer) override;
   absl::Status FillBodies(GroupId group, Message& message) override;
   absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer,

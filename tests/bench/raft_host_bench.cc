@@ -178,8 +178,9 @@ void PrintJson(const Measured& m) {
 
 // Groups that nobody uses: processor time of each node, per cent of one core.
 void RunIdle(const std::string& folder, int seconds, uint32_t groups, uint32_t nodes) {
-  BenchCluster cluster({folder, nodes, groups});
+  BenchCluster cluster({folder, nodes, groups, /*spread=*/true});
   const std::vector<double> before = cluster.CpuSecondsOfNodes();
+  const auto parts_before = cluster.CpuSeconds();
   const Steady::time_point begin = Steady::now();
   std::this_thread::sleep_for(std::chrono::seconds(seconds));
   const std::vector<double> after = cluster.CpuSecondsOfNodes();
@@ -188,7 +189,15 @@ void RunIdle(const std::string& folder, int seconds, uint32_t groups, uint32_t n
   for (size_t i = 0; i < before.size(); ++i) {
     std::printf("%s%.2f", i == 0 ? "" : ", ", (after[i] - before[i]) * 100 / passed);
   }
-  std::printf("]}\n");
+  std::printf("], \"first_by_part\": {");
+  const char* comma = "";
+  for (const auto& [part, used] : cluster.CpuSeconds()) {
+    const auto found = parts_before.find(part);
+    const double since = used - (found == parts_before.end() ? 0 : found->second);
+    std::printf("%s\"%s\": %.2f", comma, part.c_str(), since * 100 / passed);
+    comma = ", ";
+  }
+  std::printf("}}\n");
 }
 
 uint32_t Number(const char* text) { return static_cast<uint32_t>(std::strtoul(text, nullptr, 10)); }
