@@ -13,6 +13,9 @@
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
+#include "raft/host/body_mender.h"
+#include "raft/host/fill_bodies.h"
+#include "raft/host/garbage_rounds.h"
 #include "raft/host/group_log.h"
 #include "raft/host/replica.h"
 #include "raft/host/snapshot_intake.h"
@@ -58,13 +61,18 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Tick();
   void Read(GroupId group, ReadCallback done);
   void Receive(GroupId group, Message message);
-  absl::Status FillBodies(GroupId group, Message& message) const;
+  std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const { return promises_.Of(peer); }
+  absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
+  absl::Status FillBodies(GroupId group, Message& message) const {
+    return raft::FillBodies(store_, options_.mutation, *mender_, group, message);
+  }
   absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
   // Runs `act` for the group's replica in the raft context.
   void WithReplica(GroupId group, std::function<void(Replica&)> act);
   void WithReplicas(std::function<void(Replica&)> act);
   std::optional<GroupStatus> Status(GroupId group) const;
   std::vector<GroupStatus> Statuses() const;
+  BodyMender& mender() { return *mender_; }
 
   void Send(GroupId group, Message message) override;
   void Store(StorageTask task) override;
@@ -85,11 +93,6 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Collect(GroupId group) override;
 
  private:
-  // What an install left behind, being removed.
-  struct Garbage {
-    GroupId group;
-    std::vector<BodyKey> live;  // Sorted.
-  };
   struct Refusal {
     ProposeCallback done;
     absl::Status status;
@@ -123,9 +126,8 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Publish(const Replica& replica);
   void StopIfIdle(bool force);
   Replica* Find(GroupId group);
-
-  // In the storage context.
-  void CollectSlice(const std::shared_ptr<Garbage>& garbage);
+  // Members but this node, the leader first.
+  std::vector<NodeId> OthersOf(GroupId group) const;
 
   const GroupHostOptions options_;
   const GroupHostContexts contexts_;
@@ -140,8 +142,12 @@ class GroupHost::Impl final : public ReplicaEffects,
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   std::shared_ptr<GroupCommit> commits_;
+  const std::shared_ptr<BodyMender> mender_;
   const std::shared_ptr<SnapshotSources> sources_;
+  const std::shared_ptr<GarbageRounds> garbage_;
   std::atomic<bool> started_{false};
+  AckMemory promises_;                 // Of others, to this node.
+  std::atomic<bool> amnesiac_{false};  // The store forgot a promise: nothing may be said any more.
 
   Mutex inbox_mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
@@ -172,7 +178,19 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       machine_of_(std::move(machine_of)),
       undecided_bytes_(options.undecided_bytes_max),
       undecided_proposals_(options.undecided_proposals_max),
-      sources_(std::make_shared<SnapshotSources>(options.snapshots, store, contexts.apply, clock)),
+      mender_(std::make_shared<BodyMender>(
+          BodyMender::Parts{store, transport, contexts.apply, clock,
+                            [this](GroupId group) { return OthersOf(group); },
+                            [this](GroupId group) -> const StateMachine* {
+                              Replica* const replica = Find(group);
+                              return replica == nullptr ? nullptr : &replica->machine();
+                            }},
+          options.snapshots)),
+      sources_(std::make_shared<SnapshotSources>(
+          options.snapshots, store, contexts.apply, clock,
+          [mender = mender_](const BodyKey& key) { mender->MendKey(key); })),
+      garbage_(std::make_shared<GarbageRounds>(store, contexts.apply, contexts.storage,
+                                               options.snapshots)),
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
 }
@@ -224,6 +242,7 @@ void GroupHost::Impl::Stop() {
     refusing_ = true;
   }
   sources_->Stop();
+  mender_->Stop();
   // What was accepted before is in the inbox, and is proposed first.
   PostToRaft([this] {
     ReadInbox();
@@ -254,6 +273,7 @@ void GroupHost::Impl::StopIfIdle(bool force) {
     if (replica->Status().leading) TellLeader(group, false, replica->Status().term);
   }
   closed_ = true;
+  garbage_->Stop();
   if (force) commits_->Abandon();
   // Behind the last work in apply and storage, nobody touches machines and store any more.
   contexts_.apply.Post([self = shared_from_this()] {
@@ -268,6 +288,8 @@ void GroupHost::Impl::StopIfIdle(bool force) {
 void GroupHost::Impl::Abandon() {
   closed_ = true;
   sources_->Stop();
+  mender_->Stop();
+  garbage_->Stop();
   intake_.Stop();
   if (commits_) commits_->Abandon();
 }
@@ -431,7 +453,21 @@ void GroupHost::Impl::TickReplicas() {
   commits_->AskForWitness();
 }
 
+absl::Status GroupHost::Impl::Greeted(NodeId peer, const std::vector<Acknowledgement>& promised) {
+  for (const Acknowledgement& given : promised) {
+    const absl::StatusOr<GroupRecord> record = store_.LoadGroup(given.group);
+    if (!record.ok()) continue;
+    absl::Status kept = CheckAcknowledged(*record, given, peer);
+    if (kept.ok() || options_.mutation == HostMutation::kVoteWithAmnesia) continue;
+    amnesiac_.store(true);
+    return kept;
+  }
+  if (started_) WithReplicas([peer](Replica& replica) { replica.Greeted(peer); });
+  return absl::OkStatus();
+}
+
 void GroupHost::Impl::Receive(GroupId group, Message message) {
+  if (amnesiac_) return;
   const uint64_t bytes = EncodedBytes(message.entries);
   MutexLock lock(inbox_mutex_);
   if (refusing_ || !started_ || inbox_.messages.size() >= options_.inbox_messages_max) return;
@@ -458,31 +494,6 @@ void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
   done(refusal);
 }
 
-absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const {
-  for (Entry& entry : message.entries) {
-    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
-      Payload& body = entry.bodies[ordinal];
-      if (body.bytes != nullptr || body.elided_by != 0) continue;
-      absl::StatusOr<Body> bytes =
-          store_.ReadBody(BodyKey{group, entry.index, entry.term, ordinal});
-      if (bytes.ok()) {
-        body.bytes = *std::move(bytes);
-        continue;
-      }
-      if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
-      absl::StatusOr<LogIndex> ended_by =
-          ElidedBy(store_, BodyKey{group, entry.index, entry.term, ordinal});
-      if (options_.mutation == HostMutation::kElideUnapplied && !ended_by.ok()) {
-        ended_by = store_.LoadGroup(group)->applied;
-      }
-      HOLDFAST_RETURN_IF_ERROR(ended_by.status());
-      const bool forgetful = options_.mutation == HostMutation::kElideWithoutIndex;
-      body.elided_by = forgetful ? entry.index : *ended_by;
-    }
-  }
-  return absl::OkStatus();
-}
-
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
   Replica* replica = Find(group);
   if (replica == nullptr) return;
@@ -502,6 +513,7 @@ void GroupHost::Impl::WithReplicas(std::function<void(Replica&)> act) {
 }
 
 void GroupHost::Impl::Send(GroupId group, Message message) {
+  if (amnesiac_) return;
   const NodeId to = message.to;
   transport_.Send(to, group, std::move(message));
 }
@@ -554,48 +566,30 @@ void GroupHost::Impl::GivePulled(PulledSnapshot pulled) {
 }
 
 void GroupHost::Impl::Collect(GroupId group) {
-  StateMachine* machine = &Find(group)->machine();
-  // Here, beside no Apply(), rows are of one moment. Later ones list no older body that these
-  // don't.
-  contexts_.apply.Post([self = shared_from_this(), machine, group] {
-    if (self->closed_) return;
-    auto garbage = std::make_shared<Garbage>();
-    garbage->group = group;
-    const absl::Status status =
-        machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
-          garbage->live.push_back(ref.key);
-          return true;
-        });
-    if (!status.ok()) {
-      Log(LogLevel::kError, "garbage_kept",
-          {{"group", group.value()}, {"reason", holdfast::Message(status)}});
-      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
-      return;
-    }
-    std::sort(garbage->live.begin(), garbage->live.end());
-    self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
+  garbage_->Collect(group, Find(group)->machine(), [self = shared_from_this(), group] {
+    self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
   });
 }
 
-void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
-  if (closed_) return;
-  const absl::StatusOr<bool> clean =
-      store_.CollectGarbage(garbage->group, garbage->live, options_.snapshots.garbage_steps);
-  if (clean.ok() && !*clean) {
-    // Behind the writes that wait: those are not held up by more than one slice.
-    contexts_.storage.Post([self = shared_from_this(), garbage] { self->CollectSlice(garbage); });
-    return;
+std::vector<NodeId> GroupHost::Impl::OthersOf(GroupId group) const {
+  const std::optional<GroupStatus> status = Status(group);
+  std::vector<NodeId> others;
+  if (!status) return others;
+  if (status->leader != kNoNode) others.push_back(status->leader);
+  for (const auto* nodes : {&status->voters, &status->voters_outgoing, &status->learners}) {
+    others.insert(others.end(), nodes->begin(), nodes->end());
   }
-  if (!clean.ok()) {
-    Log(LogLevel::kError, "garbage_kept",
-        {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
-  }
-  PostToRaft([this, garbage] { intake_.GarbageCollected(garbage->group); });
+  std::set<NodeId> seen{options_.self};
+  std::erase_if(others, [&seen](NodeId node) { return !seen.insert(node).second; });
+  return others;
 }
 
 void GroupHost::Impl::Publish(const Replica& replica) {
   GroupStatus status = replica.Status();
   status.receiving_snapshot = intake_.Receives(status.group);
+  for (const auto& [node, member] : status.members) {
+    if (node != options_.self) promises_.Note(status.group, node, status.term, member.match);
+  }
   MutexLock lock(status_mutex_);
   statuses_[status.group] = std::move(status);
 }
@@ -647,6 +641,14 @@ void GroupHost::ProposeConfChange(GroupId group, const ConfChange& change, Propo
 
 void GroupHost::Tick() { impl_->Tick(); }
 
+std::vector<Acknowledgement> GroupHost::AcknowledgedBy(NodeId peer) const {
+  return impl_->AcknowledgedBy(peer);
+}
+
+absl::Status GroupHost::Greeted(NodeId peer, const std::vector<Acknowledgement>& promised) {
+  return impl_->Greeted(peer, promised);
+}
+
 void GroupHost::Receive(GroupId group, Message message) {
   impl_->Receive(group, std::move(message));
 }
@@ -660,6 +662,13 @@ void GroupHost::PeerUnreachable(NodeId peer) {
 absl::Status GroupHost::FillBodies(GroupId group, Message& message) const {
   return impl_->FillBodies(group, message);
 }
+
+void GroupHost::MendBody(const BodyRef& ref, std::function<bool()> wanted,
+                         std::function<void(const absl::Status&)> done) {
+  impl_->mender().Mend(ref, std::move(wanted), std::move(done));
+}
+
+MendCounts GroupHost::Mended() const { return impl_->mender().counts(); }
 
 absl::StatusOr<std::unique_ptr<FetchSource>> GroupHost::OpenFetch(NodeId peer,
                                                                   std::string_view request) {
