@@ -7,16 +7,14 @@
 #include <set>
 #include <utility>
 
-#include "base/byte_budget.h"
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "raft/host/body_mender.h"
 #include "raft/host/fill_bodies.h"
-#include "raft/host/garbage_rounds.h"
 #include "raft/host/group_log.h"
+#include "raft/host/offer_room.h"
 #include "raft/host/replica.h"
 #include "raft/host/snapshot_intake.h"
 #include "raft/host/snapshot_source.h"
@@ -93,6 +91,11 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Collect(GroupId group) override;
 
  private:
+  // What an install left behind, being removed.
+  struct Garbage {
+    GroupId group;
+    std::vector<BodyKey> live;  // Sorted.
+  };
   struct Refusal {
     ProposeCallback done;
     absl::Status status;
@@ -112,10 +115,6 @@ class GroupHost::Impl final : public ReplicaEffects,
     std::vector<Refusal> refusals;
   };
 
-  // The offer with its memory reserved, or why not.
-  absl::StatusOr<Offer> MakeOffer(Replica& replica, Proposal& proposal);
-  // Without a callback yet.
-  absl::StatusOr<Answer> Reserve(Replica& replica, uint64_t bytes);
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(inbox_mutex_);
   void PostToRaft(std::function<void()> act);
 
@@ -129,6 +128,9 @@ class GroupHost::Impl final : public ReplicaEffects,
   // Members but this node, the leader first.
   std::vector<NodeId> OthersOf(GroupId group) const;
 
+  // In the storage context.
+  void CollectSlice(const std::shared_ptr<Garbage>& garbage);
+
   const GroupHostOptions options_;
   const GroupHostContexts contexts_;
   raft::Store& store_;
@@ -136,15 +138,13 @@ class GroupHost::Impl final : public ReplicaEffects,
   const Clock& clock_;
   const StateMachineSource machine_of_;
 
-  ByteBudget undecided_bytes_;
-  ByteBudget undecided_proposals_;  // Counts proposals, not bytes.
+  OfferRoom room_;
 
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   std::shared_ptr<GroupCommit> commits_;
   const std::shared_ptr<BodyMender> mender_;
   const std::shared_ptr<SnapshotSources> sources_;
-  const std::shared_ptr<GarbageRounds> garbage_;
   std::atomic<bool> started_{false};
   AckMemory promises_;                 // Of others, to this node.
   std::atomic<bool> amnesiac_{false};  // The store forgot a promise: nothing may be said any more.
@@ -176,8 +176,7 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       transport_(transport),
       clock_(clock),
       machine_of_(std::move(machine_of)),
-      undecided_bytes_(options.undecided_bytes_max),
-      undecided_proposals_(options.undecided_proposals_max),
+      room_(options),
       mender_(std::make_shared<BodyMender>(
           BodyMender::Parts{store, transport, contexts.apply, clock,
                             [this](GroupId group) { return OthersOf(group); },
@@ -189,8 +188,6 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       sources_(std::make_shared<SnapshotSources>(
           options.snapshots, store, contexts.apply, clock,
           [mender = mender_](const BodyKey& key) { mender->MendKey(key); })),
-      garbage_(std::make_shared<GarbageRounds>(store, contexts.apply, contexts.storage,
-                                               options.snapshots)),
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
 }
@@ -273,7 +270,6 @@ void GroupHost::Impl::StopIfIdle(bool force) {
     if (replica->Status().leading) TellLeader(group, false, replica->Status().term);
   }
   closed_ = true;
-  garbage_->Stop();
   if (force) commits_->Abandon();
   // Behind the last work in apply and storage, nobody touches machines and store any more.
   contexts_.apply.Post([self = shared_from_this()] {
@@ -289,7 +285,6 @@ void GroupHost::Impl::Abandon() {
   closed_ = true;
   sources_->Stop();
   mender_->Stop();
-  garbage_->Stop();
   intake_.Stop();
   if (commits_) commits_->Abandon();
 }
@@ -299,60 +294,11 @@ bool GroupHost::Impl::stopped() const {
   return stopped_;
 }
 
-absl::StatusOr<Answer> GroupHost::Impl::Reserve(Replica& replica, uint64_t bytes) {
-  std::optional<ByteBudget::Reservation> group = replica.undecided_bytes().TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> total = undecided_bytes_.TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> count = undecided_proposals_.TryReserve(1);
-  if (!group || !total || !count) {
-    return MakeStatus(
-        absl::StatusCode::kResourceExhausted,
-        "group {}: too much is undecided: {} of {} bytes here, {} of {} in all, {} of "
-        "{} proposals",
-        replica.group().value(), replica.undecided_bytes().used_bytes(),
-        replica.undecided_bytes().bytes_max(), undecided_bytes_.used_bytes(),
-        undecided_bytes_.bytes_max(), undecided_proposals_.used_bytes(),
-        undecided_proposals_.bytes_max());
-  }
-  Answer answer;
-  answer.group_bytes = *std::move(group);
-  answer.total_bytes = *std::move(total);
-  answer.total_count = *std::move(count);
-  return answer;
-}
-
-absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& proposal) {
-  uint64_t bytes = proposal.command.size();
-  for (const Body& body : proposal.bodies) {
-    if (body == nullptr) {
-      return MakeStatus(absl::StatusCode::kInvalidArgument, "a body without bytes");
-    }
-    bytes += body->size();
-  }
-  if (proposal.command.empty() || proposal.command.size() > options_.command_bytes_max ||
-      bytes > options_.entry_bytes_max || proposal.bodies.size() > options_.entry_bodies_max) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument,
-                      "a proposal of {} command bytes, {} bodies, {} bytes in all",
-                      proposal.command.size(), proposal.bodies.size(), bytes);
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(Answer answer, Reserve(replica, bytes));
-  Offer offer;
-  offer.entry.command = std::move(proposal.command);
-  for (Body& body : proposal.bodies) {
-    Payload payload;
-    payload.size = static_cast<uint32_t>(body->size());
-    payload.crc32c = Crc32c(*body);  // Here, on the proposer's thread.
-    payload.bytes = std::move(body);
-    offer.entry.bodies.push_back(std::move(payload));
-  }
-  offer.answer = std::move(answer);
-  return offer;
-}
-
 void GroupHost::Impl::Propose(GroupId group, Proposal proposal, ProposeCallback done) {
   absl::StatusOr<Offer> offer;
   Replica* replica = Find(group);
   if (replica != nullptr) {
-    offer = MakeOffer(*replica, proposal);
+    offer = room_.MakeOffer(*replica, proposal);
   } else {
     offer = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
   }
@@ -377,7 +323,7 @@ void GroupHost::Impl::ProposeConfChange(GroupId group, const ConfChange& change,
   Replica* replica = Find(group);
   absl::StatusOr<Answer> answer =
       replica != nullptr
-          ? Reserve(*replica, EncodedBytes(EncodeConfChange(change)))
+          ? room_.Reserve(*replica, EncodedBytes(EncodeConfChange(change)))
           : MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
   {
     MutexLock lock(inbox_mutex_);
@@ -566,9 +512,43 @@ void GroupHost::Impl::GivePulled(PulledSnapshot pulled) {
 }
 
 void GroupHost::Impl::Collect(GroupId group) {
-  garbage_->Collect(group, Find(group)->machine(), [self = shared_from_this(), group] {
-    self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
+  StateMachine* machine = &Find(group)->machine();
+  // Here, beside no Apply(), rows are of one moment. Later ones list no older body that these
+  // don't.
+  contexts_.apply.Post([self = shared_from_this(), machine, group] {
+    if (self->closed_) return;
+    auto garbage = std::make_shared<Garbage>();
+    garbage->group = group;
+    const absl::Status status =
+        machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
+          garbage->live.push_back(ref.key);
+          return true;
+        });
+    if (!status.ok()) {
+      Log(LogLevel::kError, "garbage_kept",
+          {{"group", group.value()}, {"reason", holdfast::Message(status)}});
+      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
+      return;
+    }
+    std::sort(garbage->live.begin(), garbage->live.end());
+    self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
   });
+}
+
+void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
+  if (closed_) return;
+  const absl::StatusOr<bool> clean =
+      store_.CollectGarbage(garbage->group, garbage->live, options_.snapshots.garbage_steps);
+  if (clean.ok() && !*clean) {
+    // Behind the writes that wait: those are not held up by more than one slice.
+    contexts_.storage.Post([self = shared_from_this(), garbage] { self->CollectSlice(garbage); });
+    return;
+  }
+  if (!clean.ok()) {
+    Log(LogLevel::kError, "garbage_kept",
+        {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
+  }
+  PostToRaft([this, garbage] { intake_.GarbageCollected(garbage->group); });
 }
 
 std::vector<NodeId> GroupHost::Impl::OthersOf(GroupId group) const {
