@@ -43,7 +43,6 @@ def a_plain_restart_is_welcome(world):
     accept_some(world, "away", [world.node(1), world.node(3)])
     node.spawn()
     cases.wait_until(node.ready, 30, lambda: f"ready again:\n{node.log_tail()}")
-    world.cluster.wait_spread()
     return "ready"
 
 
@@ -54,7 +53,6 @@ def an_old_copy_is_found_out(world):
     shutil.copytree(node.data, kept)
     node.spawn()
     cases.wait_until(node.ready, 30, lambda: f"ready again:\n{node.log_tail()}")
-    world.cluster.wait_spread()
     accept_some(world, "forgotten", world.cluster.nodes)
     cases.expect_equal(node.terminate(), 0, "exit code of the stop")
     shutil.rmtree(node.data)
