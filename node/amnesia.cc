@@ -16,9 +16,9 @@ std::string MarkFile(const std::string& data_dir) { return data_dir + "/amnesiac
 absl::Status WithAdvice(const absl::Status& lost, const std::string& data_dir) {
   return MakeStatus(
       lost.code(),
-      "{}: this store has forgotten what the node promised, and must neither vote nor "
-      "acknowledge: {}. Keep the directory aside, and replace the node under a new "
-      "id: `holdfast cluster join --replaces` (docs/runbooks/amnesia.md)",
+      "{}: this store has lost what the node promised to keep, and must neither vote nor "
+      "acknowledge: {}. Set the directory aside; in a cluster, replace the node under a new id: "
+      "`holdfast cluster join --replaces` (docs/runbooks/amnesia.md)",
       data_dir, Message(lost));
 }
 

@@ -57,7 +57,7 @@ def an_old_copy_is_found_out(world):
     cases.expect_equal(node.terminate(), 0, "exit code of the stop")
     shutil.rmtree(node.data)
     shutil.move(kept, node.data)
-    refuses_with(node, ["event=amnesia", "has forgotten", "group ", "cluster join --replaces"])
+    refuses_with(node, ["event=amnesia", "has lost what the node promised", "group ", "cluster join --replaces"])
     result = accept_some(world, "others", [world.node(1), world.node(3)])
     cases.expect_equal(result.duplicates, 0, "duplicates")
     return "exit 1"
@@ -69,7 +69,7 @@ def it_stays_out_when_the_others_have_forgotten(world):
         cases.expect_equal(world.node(number).terminate(), 0, "exit code of the stop")
         world.node(number).spawn()
         cases.wait_until(world.node(number).ready, 30, lambda: "ready after the restart")
-    refuses_with(world.node(2), ["has forgotten", "cluster join --replaces"])
+    refuses_with(world.node(2), ["has lost what the node promised", "cluster join --replaces"])
     return "exit 1"
 
 
