@@ -471,12 +471,7 @@ absl::Status Node::Impl::StartPeople() {
                              [this] { return static_cast<double>(submit_->memory_used_bytes()); });
   registry_.AddGaugeFunction("holdfast_ready", "1 while mail is accepted.",
                              [this] { return health_.MayAccept().ok() ? 1.0 : 0.0; });
-  registry_.AddGaugeFunction("holdfast_bodies_mended",
-                             "Damaged bodies fetched from other nodes since the start.",
-                             [this] { return static_cast<double>(host_->Mended().mended); });
-  registry_.AddGaugeFunction("holdfast_bodies_lost",
-                             "Times since the start that no node had a damaged body.",
-                             [this] { return static_cast<double>(host_->Mended().lost); });
+  backend_->AddGauges(registry_);
   if (settings_.http_address) {
     HttpOptions options;
     options.address = *settings_.http_address;
