@@ -141,15 +141,18 @@ void HostNode::Crash() {
 
 void HostNode::LoseDisk() {
   HOLDFAST_CHECK(!running()) << "node " << id() << " runs";
-  if (!old_image_ || !disk_.witness() || old_image_->write_number >= *disk_.witness()) return;
+  if (lost_image_ || !old_image_ || !disk_.witness() ||
+      old_image_->write_number >= *disk_.witness())
+    return;
   shared_.trace.Note("loses writes", {id().value()});
   lost_image_ = disk_.durable();
   disk_.LoseSynced(*old_image_);
 }
 
 void HostNode::LoseDiskAndWitness() {
+  const bool before = lost_image_.has_value();
   LoseDisk();
-  if (!lost_image_ || !disk_.PutWitness(old_image_->write_number).ok()) return;
+  if (before || !lost_image_ || !disk_.PutWitness(old_image_->write_number).ok()) return;
   forgetful_ = true;
 }
 
