@@ -18,6 +18,7 @@
 #include "node/admin/admin_service.h"
 #include "node/admin/http_server.h"
 #include "node/admin/metrics.h"
+#include "node/amnesia.h"
 #include "node/backend/node_backend.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_verbs.h"
@@ -385,6 +386,8 @@ absl::Status Node::Impl::StartGroups() {
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
   ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_}, room_.gate());
+  room_.gate().OnAmnesia(
+      [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
   room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();

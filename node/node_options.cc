@@ -90,6 +90,7 @@ raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings) {
   options.election_ticks = std::max<int>(2, static_cast<int>(timing.election_min / timing.tick));
   options.self = settings.node_id;
   options.commit_timeout = timing.commit_timeout;
+  options.greetings = true;
   return options;
 }
 

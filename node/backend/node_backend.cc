@@ -210,6 +210,12 @@ void NodeBackend::AddGauges(MetricRegistry& registry) const {
       &queue::Totals::held_messages);
   add("holdfast_queue_in_doubt", "Units whose last attempt has no known outcome yet.",
       &queue::Totals::in_doubt_units);
+  registry.AddGaugeFunction("holdfast_bodies_mended",
+                            "Damaged bodies fetched from other nodes since the start.",
+                            [this] { return static_cast<double>(parts_.host.Mended().mended); });
+  registry.AddGaugeFunction("holdfast_bodies_lost",
+                            "Times since the start that no node had a damaged body.",
+                            [this] { return static_cast<double>(parts_.host.Mended().lost); });
 }
 
 absl::Status NodeBackend::QueueSummary(const AdminCall& /*call*/,

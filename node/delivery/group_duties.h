@@ -37,6 +37,7 @@
 #include "node/delivery/notice_writer.h"
 #include "node/delivery/outcome_writer.h"
 #include "node/delivery/recorder.h"
+#include "node/delivery/unreadable_units.h"
 #include "node/groups/group_tables.h"
 #include "node/node_metrics.h"
 #include "queue/schedule/scheduler.h"
@@ -137,6 +138,10 @@ class GroupDuties {
   void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy);
   // Ends the grants of messages whose quarantine was applied, and asks again for the others.
   void FollowQuarantine();
+  // A unit whose content could not be read for so long that its attempt counts as failed.
+  void PutOffUnreadable(const queue::UnitKey& key, uint64_t attempt_id);
+  UnreadableUnits::State StateOf(const queue::UnitKey& key) const;
+  UnreadableUnits::Parts UnreadableParts();
   void ProposeHold(const queue::QueueId& message, std::string actor, std::string reason);
   void Quarantine(const queue::UnitKey& key, const queue::MessageView& view);
   void AbandonStale();
@@ -169,6 +174,8 @@ class GroupDuties {
   std::map<uint64_t, queue::UnitKey> under_way_;
   // Granted, and to be held instead of attempted, by attempt id.
   std::map<uint64_t, queue::UnitKey> quarantined_;
+  // Granted, attempted in vain, and waiting for their content.
+  UnreadableUnits unreadable_;
   // Unknown outcomes on their way into the log.
   std::map<queue::AttemptKey, queue::UnitKey> settling_;
   // Clock::SinceBoot(), so that a wall clock that is set back stops nothing.

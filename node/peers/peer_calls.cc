@@ -144,6 +144,7 @@ std::string EncodeHello(peer_call::Hello hello) {
 absl::StatusOr<peer_call::Hello> DecodeHello(std::string_view bytes) {
   peer_call::Hello hello;
   HOLDFAST_RETURN_IF_ERROR(Parse(bytes, "hello", &hello));
+  if (hello.acknowledged_size() > kGroupsPerHelloMax) return Malformed("hello");
   return hello;
 }
 

@@ -71,5 +71,20 @@ TEST(PeerCallsTest, OkWithoutAPlaceInTheLogIsNoAnswer) {
   EXPECT_TRUE(DecodeAnswer(EncodeAnswer(empty)).ok());
 }
 
+TEST(PeerCallsTest, AHelloSaysWhatTheOtherPromised) {
+  peer_call::Hello hello;
+  for (int i = 0; i < kGroupsPerHelloMax; ++i) {
+    peer_call::Acknowledged& one = *hello.add_acknowledged();
+    one.set_group(static_cast<uint32_t>(i));
+    one.set_term(~uint64_t{0});
+    one.set_index(~uint64_t{0});
+  }
+  const std::string bytes = EncodeHello(hello);
+  EXPECT_LE(bytes.size(), size_t{64} << 10);  // What the transport carries.
+  EXPECT_EQ(DecodeHello(bytes)->acknowledged_size(), kGroupsPerHelloMax);
+  hello.add_acknowledged();
+  EXPECT_EQ(DecodeHello(EncodeHello(hello)).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace holdfast::node

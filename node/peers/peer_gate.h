@@ -22,6 +22,7 @@
 #include "base/mutex.h"
 #include "node/config/settings.h"
 #include "node/peers/peer_calls.h"
+#include "raft/host/ack_memory.h"
 #include "raft/host/group_host.h"
 #include "raft/transport/transport.h"
 
@@ -42,12 +43,15 @@ class PeerGate final : public raft::PeerHandler {
   void Serve(peer_call::Request::KindCase kind, CallServer server);
   // Nodes that were removed from the cluster: they are refused.
   void SetRemoved(std::set<NodeId> removed);
-  // Messages go to the host from now on.
+  // Who is told, on a thread of the transport, that a peer remembers what this node's store has
+  // forgotten. Before Open().
+  void OnAmnesia(std::function<void(const absl::Status&)> act) { on_amnesia_ = std::move(act); }
+  // Messages go to the host from now on, which was started, and so does what peers' hellos said.
   void Open(raft::GroupHost& host);
 
   std::string Hello(NodeId peer) override;
   // kFailedPrecondition: other timers, a clock too far off, or a node that was removed.
-  // kUnimplemented: no common features.
+  // kUnimplemented: no common features. kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
@@ -58,13 +62,24 @@ class PeerGate final : public raft::PeerHandler {
   void OnCall(NodeId peer, std::string request, raft::CallReply reply) override;
 
  private:
+  using Promises = std::vector<raft::Acknowledgement>;
+
+  absl::Status CheckHello(NodeId peer, const peer_call::Hello& said);
+  // Of this node to `peer`, as it remembers them.
+  absl::Status TakePromises(NodeId peer, const Promises& promised);
+  absl::Status Greet(raft::GroupHost& host, NodeId peer, const Promises& promised);
+
   const TimingSettings timing_;
   const Clock& clock_;
+  std::function<void(const absl::Status&)> on_amnesia_;
   std::atomic<raft::GroupHost*> host_{nullptr};
   Mutex mutex_;
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);
   std::set<NodeId> removed_ ABSL_GUARDED_BY(mutex_);
+  // Who spoke before Open(), and what they said: a store that is not in use promises nothing more.
+  std::set<NodeId> greeted_ ABSL_GUARDED_BY(mutex_);
+  raft::AckMemory told_;  // By peer. Written under mutex_.
 };
 
 }  // namespace holdfast::node

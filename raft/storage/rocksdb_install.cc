@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "raft/storage/rocksdb_log.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
@@ -82,14 +83,8 @@ class RocksDbInstall final : public StateInstall {
 
   absl::Status PutBody(const BodyKey& key, const Body& body) override {
     HOLDFAST_CHECK(key.group == group_) << "a body of group " << key.group;
-    const std::string disk_key = BodyDiskKey(incarnation_, key);
-    const std::string frame = EncodeBodyFrame(disk_key, Crc32c(*body));
-    const rocksdb::Slice key_slice = ToSlice(disk_key);
-    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body)};
     rocksdb::WriteBatch batch;
-    rocksdb::Status put =
-        batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
-    HOLDFAST_CHECK(put.ok()) << put.ToString();
+    raft::PutBody(*engine_, incarnation_, key, *body, Crc32c(*body), batch);
     return engine_->Write(batch, "filling in a snapshot");
   }
 

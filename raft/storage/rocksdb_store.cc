@@ -51,6 +51,7 @@ class RocksDbStore final : public Store {
   absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  absl::Status MendBody(const BodyKey& key, const Body& body) override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
     return NewRocksDbReader(engine_, group, GenerationOf(group));
   }
@@ -390,6 +391,14 @@ absl::StatusOr<Body> RocksDbStore::ReadBody(const BodyKey& key) const {
                                               key.term, key.ordinal));
   }
   return std::make_shared<const std::string>(*body);
+}
+
+absl::Status RocksDbStore::MendBody(const BodyKey& key, const Body& body) {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(key.group));
+  rocksdb::WriteBatch batch;
+  PutBody(*engine_, record.incarnation, key, *body, Crc32c(*body), batch);
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "mending a body"));
+  return engine_->Sync("mending a body");
 }
 
 std::unique_ptr<StateBatch> RocksDbStore::NewStateBatch(GroupId group) {

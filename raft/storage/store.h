@@ -199,6 +199,9 @@ class Store {
 
   // kNotFound, or kDataLoss when the bytes don't match their checksum: wrong bytes are never given.
   virtual absl::StatusOr<Body> ReadBody(const BodyKey& key) const = 0;
+  // Puts the body in the place of a damaged or missing one; synced. The caller has checked that
+  // these are its bytes, and that it lives. On the apply context, where nothing ends it meanwhile.
+  virtual absl::Status MendBody(const BodyKey& key, const Body& body) = 0;
 
   virtual std::unique_ptr<StateReader> Reader(GroupId group) const = 0;
   virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;

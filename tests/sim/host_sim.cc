@@ -31,6 +31,10 @@ HostSim::HostSim(const HostSimOptions& options)
       });
   const SimShared shared{loop_, trace_, luck_, *checker_};
   network_ = std::make_unique<HostNetwork>(shared);
+  // Well within the time for which nothing is heard without them.
+  greetings_ = std::make_unique<HostGreetings>(
+      shared, [this](NodeId a, NodeId b) { return network_->Connects(a, b); },
+      host_options_.tick * host_options_.election_ticks * 0.5);
   std::vector<HostNode*> all;
   for (const NodeId node : voters_) {
     raft::GroupHostOptions host_options = host_options_;
@@ -38,6 +42,7 @@ HostSim::HostSim(const HostSimOptions& options)
     nodes_.push_back(
         std::make_unique<HostNode>(shared, host_options, voters_, queue_groups_, NetworkLinks()));
     network_->Join(*nodes_.back());
+    greetings_->Join(*nodes_.back());
     all.push_back(nodes_.back().get());
   }
   // As the node does it: the least election timeout less a margin of two ticks.
@@ -60,6 +65,7 @@ HostNode::Links HostSim::NetworkLinks() {
     network_->Fetch(from, peer, std::move(request), std::move(sink));
   };
   links.forget = [this](NodeId node) { network_->Forget(node); };
+  links.greet = [this](HostNode& node) { greetings_->Begin(node); };
   return links;
 }
 
@@ -89,6 +95,7 @@ raft::GroupHostOptions HostSim::DrawHostOptions() {
     snapshots.garbage_steps = luck_.Between(1, 50);
   }
   options.mutation = options_.mutation;
+  options.greetings = true;
   return options;
 }
 
@@ -174,7 +181,7 @@ void HostSim::CrashOne() {
   }
   node.Crash();
   if (weather_.may_lose_disks && luck_.OneIn(6) && 2 * (LostNodes() + 1) < nodes_.size()) {
-    node.LoseDisk();
+    luck_.OneIn(2) ? node.LoseDisk() : node.LoseDiskAndWitness();
   }
   StartLater(node);
 }
@@ -244,6 +251,7 @@ HostSimResult HostSim::Run() {
   result.acknowledged = checker_->acknowledged();
   result.reads = workload_->reads();
   result.lost_disks = LostNodes();
+  result.found_out = greetings_->found();
   return result;
 }
 

@@ -39,7 +39,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug{HostMutation::kLeadBeforeOwnEntryApplied, "LeadBeforeOwnEntryApplied", 20},
                     Bug{HostMutation::kAbortWhenLeadershipIsLost, "AbortWhenLeadershipIsLost", 20},
                     Bug{HostMutation::kReadBeforeApplied, "ReadBeforeApplied", 20},
-                    Bug{HostMutation::kApplyTwiceAfterRestart, "ApplyTwiceAfterRestart", 20}),
+                    Bug{HostMutation::kApplyTwiceAfterRestart, "ApplyTwiceAfterRestart", 20},
+                    Bug{HostMutation::kVoteWithAmnesia, "VoteWithAmnesia", 60}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 TEST(HostSimTest, EqualSeedsGiveEqualRuns) {
@@ -70,6 +71,7 @@ TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
     sum.acknowledged += result.acknowledged;
     sum.reads += result.reads;
     sum.lost_disks += result.lost_disks;
+    sum.found_out += result.found_out;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -79,6 +81,7 @@ TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.acknowledged, 10'000u);
   EXPECT_GT(sum.reads, 1000u);
   EXPECT_GT(sum.lost_disks, 0u);
+  EXPECT_GT(sum.found_out, 0u);
 }
 
 }  // namespace
