@@ -54,6 +54,7 @@ class HostNode {
     std::function<void(NodeId node)> forget;
   };
 
+  // Without `voters`: made to join a cluster that there is.
   HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
            const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
   ~HostNode();
@@ -71,8 +72,15 @@ class HostNode {
   // After its power was cut the disk is as it was once, long ago, with the witness of today.
   void LoseDisk();
 
+  // It was removed from the cluster and is switched off for good, with its disk.
+  void Retire();
+
   bool running() const { return host_ != nullptr; }
   bool lost() const { return lost_; }
+  bool retired() const { return retired_; }
+  bool may_start() const { return !running() && !lost_ && !retired_; }
+  // Lost, or will be as soon as it starts.
+  bool damaged() const { return lost_image_.has_value(); }
   uint64_t life() const { return life_; }
   uint64_t crashes() const { return crashes_; }
   // The power went out within the task that is running: nothing that it still says is heard.
@@ -117,6 +125,7 @@ class HostNode {
   std::optional<raft::SimImage> old_image_;
   std::optional<raft::SimImage> lost_image_;
   bool lost_ = false;
+  bool retired_ = false;
   bool stopping_ = false;
   uint64_t life_ = 0;
   uint64_t crashes_ = 0;
