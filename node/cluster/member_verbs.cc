@@ -134,9 +134,7 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
                         [wanted](const NodeRow& row) { return row.node == wanted; });
   };
   const auto own = row_of(node);
-  const NodeId replaces = own == rows.end() ? NodeId{} : own->replaces;
   bool votes = false;
-  bool replaced_left = false;
   for (const admin::ClusterGroup& group : status.groups()) {
     if (group.members().empty()) {
       return MakeStatus(absl::StatusCode::kUnavailable,
@@ -152,7 +150,6 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
                           "node {} is still leaving group {}: one after the other", one.value(),
                           group.group());
       }
-      replaced_left |= one == replaces;
       if (!member.learner()) voters.push_back(one);
     }
     if (std::find(voters.begin(), voters.end(), node) == voters.end()) continue;
@@ -160,12 +157,10 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
     HOLDFAST_RETURN_IF_ERROR(
         MayRemove(node, voters, [this](NodeId other) { return IsAlive(other); }));
   }
-  if (votes && replaced_left) {
-    return MakeStatus(
-        absl::StatusCode::kFailedPrecondition,
-        "node {} has taken the place of node {} in some groups and not in others: let "
-        "that finish first",
-        node.value(), replaces.value());
+  if (votes && IsReplacing(node, rows)) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "node {} is just taking the place of node {}: let that finish first",
+                      node.value(), own->replaces.value());
   }
   const bool known = votes || own != rows.end();
   if (known) return absl::OkStatus();

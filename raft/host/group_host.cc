@@ -79,8 +79,8 @@ class GroupHost::Impl final : public ReplicaEffects,
   void WantSnapshot(GroupId group, NodeId from, Term term) override {
     intake_.Want(group, from, term);
   }
-  void TellInstalled(GroupId group, LogIndex index) override;
-  void SnapshotOver(GroupId group, bool installed) override { intake_.Over(group, installed); }
+  void SnapshotInstalled(GroupId group, LogIndex index) override;
+  void SnapshotDropped(GroupId group) override { intake_.Over(group, /*installed=*/false); }
   absl::Duration LastAsked(NodeId peer, GroupId group) const override {
     return sources_->LastAsked(peer, group);
   }
@@ -91,10 +91,10 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Collect(GroupId group) override;
 
  private:
-  // What an install left behind, being removed.
+  // What installs left behind, being removed.
   struct Garbage {
     GroupId group;
-    std::vector<BodyKey> live;  // Sorted.
+    std::optional<std::vector<BodyKey>> live;  // Sorted; nullopt: only rows are to go.
   };
   struct Refusal {
     ProposeCallback done;
@@ -194,6 +194,7 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
           [mender = mender_](const BodyKey& key) { mender->MendKey(key); })),
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
+  if (options.mutation == HostMutation::kKeepAbandonedBodies) intake_.KeepAbandoned();
 }
 
 absl::Status GroupHost::Impl::Start() {
@@ -218,10 +219,7 @@ absl::Status GroupHost::Impl::Start() {
         self->PostToRaft([self, shared] { self->TakeStored(*shared); });
       });
   started_.store(true, std::memory_order_release);
-  WithReplicas([this](Replica& replica) {
-    replica.Start();
-    if (store_.GarbagePending(replica.group())) intake_.FoundGarbage(replica.group());
-  });
+  WithReplicas([](Replica& replica) { replica.Start(); });
   return absl::OkStatus();
 }
 
@@ -507,10 +505,15 @@ void GroupHost::Impl::TellLeader(GroupId group, bool leader, Term term) {
   contexts_.apply.Post([machine, leader, term] { machine->OnLeaderChange(leader, term); });
 }
 
-void GroupHost::Impl::TellInstalled(GroupId group, LogIndex index) {
+void GroupHost::Impl::SnapshotInstalled(GroupId group, LogIndex index) {
   StateMachine* machine = &Find(group)->machine();
-  contexts_.apply.Post([self = shared_from_this(), machine, index] {
-    if (!self->closed_) machine->OnSnapshotInstalled(index);
+  contexts_.apply.Post([self = shared_from_this(), machine, group, index] {
+    if (self->closed_) return;
+    machine->OnSnapshotInstalled(index);
+    self->PostToRaft([self, group] {
+      self->intake_.Over(group, /*installed=*/true);
+      self->Publish(*self->Find(group));
+    });
   });
 }
 
@@ -536,18 +539,21 @@ void GroupHost::Impl::Collect(GroupId group) {
     if (self->closed_) return;
     auto garbage = std::make_shared<Garbage>();
     garbage->group = group;
-    const absl::Status status =
-        machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
-          garbage->live.push_back(ref.key);
-          return true;
-        });
+    absl::Status status;
+    if (self->store_.DeadBodiesPending(group)) {
+      garbage->live.emplace();
+      status = machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
+        garbage->live->push_back(ref.key);
+        return true;
+      });
+    }
     if (!status.ok()) {
       Log(LogLevel::kError, "garbage_kept",
           {{"group", group.value()}, {"reason", holdfast::Message(status)}});
-      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
+      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group, false); });
       return;
     }
-    std::sort(garbage->live.begin(), garbage->live.end());
+    if (garbage->live) std::sort(garbage->live->begin(), garbage->live->end());
     self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
   });
 }
@@ -565,7 +571,8 @@ void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
     Log(LogLevel::kError, "garbage_kept",
         {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
   }
-  PostToRaft([this, garbage] { intake_.GarbageCollected(garbage->group); });
+  PostToRaft(
+      [this, group = garbage->group, good = clean.ok()] { intake_.GarbageCollected(group, good); });
 }
 
 std::vector<NodeId> GroupHost::Impl::OthersOf(GroupId group) const {

@@ -301,12 +301,24 @@ void Replica::StartApply() {
                                         newest.index, holdfast::Message(change.status()))
                            .c_str());
     }
+    MutateChange(*change);
     job->conf_state = core_.ApplyConfChange(*change);
+    if (options_.mutation == HostMutation::kLeaveJointAtOnce &&
+        !job->conf_state->voters_outgoing.empty()) {
+      job->conf_state = core_.ApplyConfChange(ConfChange{});
+    }
     single_voter_ = OnlyVoter(*job->conf_state, options_.self);
     conf_state_ = *job->conf_state;
   }
   applying_ = true;
   effects_.Apply(group_, std::move(job));
+}
+
+void Replica::MutateChange(ConfChange& change) const {
+  if (options_.mutation != HostMutation::kLearnerVotes) return;
+  for (ConfChangeStep& step : change.steps) {
+    if (step.type == ConfChangeType::kAddLearner) step.type = ConfChangeType::kAddVoter;
+  }
 }
 
 bool Replica::RunApplyJob(ApplyJob& job) {
@@ -330,7 +342,8 @@ bool Replica::RunApplyJob(ApplyJob& job) {
       AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
     }
   }
-  const AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
+  AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
+  if (options_.mutation == HostMutation::kForgetMembersApplied) mark.conf_state.reset();
   const absl::Status written = store_.CommitState(std::move(batch), mark);
   if (written.ok()) machine_.OnCommitted(job.last);
   for (size_t i = 0; i < job.entries.size(); ++i) {

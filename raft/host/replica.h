@@ -71,10 +71,11 @@ class ReplicaEffects {
 
   // `from`, which leads in `term`, has a snapshot for this replica: to be pulled.
   virtual void WantSnapshot(GroupId group, NodeId from, Term term) = 0;
-  // Runs the machine's OnSnapshotInstalled() in the apply context.
-  virtual void TellInstalled(GroupId group, LogIndex index) = 0;
-  // What TakePulled() was given is installed, or was of no use and is gone.
-  virtual void SnapshotOver(GroupId group, bool installed) = 0;
+  // What TakePulled() was given is installed. Runs the machine's OnSnapshotInstalled() in the apply
+  // context; until it has, no other snapshot may be pulled: its rows would be taken for these.
+  virtual void SnapshotInstalled(GroupId group, LogIndex index) = 0;
+  // What TakePulled() was given was of no use and is gone.
+  virtual void SnapshotDropped(GroupId group) = 0;
   // See SnapshotSources::LastAsked().
   virtual absl::Duration LastAsked(NodeId peer, GroupId group) const = 0;
 };
@@ -156,6 +157,7 @@ class Replica {
   void CountSilence(const CoreStatus& leader);
   void FollowLeadership();
   void StartApply();
+  void MutateChange(ConfChange& change) const;  // Tests only.
   void TruncateLog();
   void TruncateBefore(LogIndex before);
 

@@ -112,7 +112,7 @@ void RaiseElided(const Engine& engine, GroupRecord& record, LogIndex to,
 }
 
 absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Install& install,
-                        rocksdb::WriteBatch& batch) {
+                        LogIndex garbage_to, rocksdb::WriteBatch& batch) {
   HOLDFAST_CHECK(install.index >= record.applied)
       << "a snapshot at " << install.index << " behind applied " << record.applied;
   // Entries behind the snapshot have lost, and their bodies with them. Of the others the bodies may
@@ -127,7 +127,7 @@ absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Ins
   PutMeta(engine, MetaKind::kApplied, record.group, mark, batch);
   PutMeta(engine, MetaKind::kConfState, record.group, EncodeConfState(install.conf_state), batch);
   PutMeta(engine, MetaKind::kGeneration, record.group, EncodeNumber(install.generation), batch);
-  PutMeta(engine, MetaKind::kGarbage, record.group, EncodeNumber(install.index), batch);
+  PutMeta(engine, MetaKind::kGarbage, record.group, EncodeNumber(garbage_to), batch);
   RaiseElided(engine, record, install.elided_through, batch);
   record.truncated = record.applied = record.last = install.index;
   record.truncated_term = record.applied_term = install.term;

@@ -35,8 +35,8 @@ void RaiseElided(const Engine& engine, GroupRecord& record, LogIndex to,
                  rocksdb::WriteBatch& batch);
 
 // LogWrite::install, apart from the commit index. May write the batch as it is, like DropTail();
-// what it adds of its own stays together.
+// what it adds of its own stays together. `garbage_to`: see MetaKind::kGarbage.
 absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Install& install,
-                        rocksdb::WriteBatch& batch);
+                        LogIndex garbage_to, rocksdb::WriteBatch& batch);
 
 }  // namespace holdfast::raft

@@ -30,6 +30,10 @@ class HostNetwork {
  public:
   explicit HostNetwork(const SimShared& shared) : shared_(shared) {}
 
+  // Whether one of two nodes has cut the other off for good.
+  using Apart = std::function<bool(NodeId, NodeId)>;
+  void SetApart(Apart apart) { apart_ = std::move(apart); }
+
   void Join(HostNode& node) { nodes_[node.id()] = &node; }
   NetworkWeather& weather() { return weather_; }
 
@@ -78,6 +82,7 @@ class HostNetwork {
   // The sender may notice that something to `to` was lost.
   void Lost(const Sent& sent, bool surely);
 
+  bool IsCut(NodeId from, NodeId to) const;
   bool Passes(NodeId from, NodeId to);
   // Runs `step` at `node` for fetch `number` after a while, unless it has broken by then.
   void FetchLater(uint64_t number, NodeId node, std::function<void(uint64_t)> step);
@@ -87,6 +92,7 @@ class HostNetwork {
 
   const SimShared shared_;
   NetworkWeather weather_;
+  Apart apart_;
   std::map<NodeId, HostNode*> nodes_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<uint64_t, Fetching> fetches_;

@@ -81,7 +81,7 @@ raft::SimStoreOptions HostNode::StoreOptions() {
 }
 
 bool HostNode::Start() {
-  HOLDFAST_CHECK(!running() && !lost_) << "node " << id() << " can't start";
+  HOLDFAST_CHECK(may_start()) << "node " << id() << " can't start";
   ++life_;
   stopping_ = false;
   auto store = raft::OpenSimStore(disk_, StoreOptions());
@@ -178,6 +178,12 @@ void HostNode::StopInOrder() {
   shared_.trace.Note("stops", {id().value()});
   stopping_ = true;
   host_->Stop();
+}
+
+void HostNode::Retire() {
+  shared_.trace.Note("retires", {id().value()});
+  retired_ = true;
+  if (running()) StopInOrder();
 }
 
 void HostNode::FinishStop() {

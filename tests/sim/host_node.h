@@ -56,6 +56,7 @@ class HostNode {
     std::function<void(HostNode& node)> greet;
   };
 
+  // Without `voters`: made to join a cluster that there is.
   HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
            const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
   ~HostNode();
@@ -77,11 +78,18 @@ class HostNode {
   // The store is known to have forgotten something, and the node stays down.
   void GiveUp();
 
+  // It was removed from the cluster and is switched off for good, with its disk.
+  void Retire();
+
   bool running() const { return host_ != nullptr; }
   bool lost() const { return lost_; }
   // Its disk went back, and its own witness does not tell.
   bool forgetful() const { return forgetful_; }
   raft::GroupRecord RecordOf(GroupId group) const { return *store_->LoadGroup(group); }
+  bool retired() const { return retired_; }
+  bool may_start() const { return !running() && !lost_ && !retired_; }
+  // Lost, or will be as soon as it starts.
+  bool damaged() const { return lost_image_.has_value(); }
   uint64_t life() const { return life_; }
   uint64_t crashes() const { return crashes_; }
   // The power went out within the task that is running: nothing that it still says is heard.
@@ -128,6 +136,7 @@ class HostNode {
   std::optional<raft::SimImage> lost_image_;
   bool lost_ = false;
   bool forgetful_ = false;
+  bool retired_ = false;
   bool stopping_ = false;
   uint64_t life_ = 0;
   uint64_t crashes_ = 0;
