@@ -93,6 +93,7 @@ void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {
 void PeerGate::OnUnreachable(NodeId peer) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host != nullptr) host->PeerUnreachable(peer);
+  if (listener() != nullptr) listener()->OnUnreachable(peer);
 }
 
 absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {
