@@ -39,6 +39,8 @@
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
+#include "node/replay/find_replay.h"
+#include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
@@ -60,6 +62,8 @@ constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
 constexpr std::chrono::milliseconds kSpaceLookInterval(200);
 // A stopping node waits so long for others to take over what it led.
 constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
+// And so long for the last confirmations to be in the groups.
+constexpr absl::Duration kFlushConfirmsTimeout = absl::Seconds(2);
 
 // Routes an attempt's intent to the duties of its group.
 class IntentRouter final : public IntentRecorder {
@@ -101,6 +105,11 @@ class Node::Impl {
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
   void StartRouter();
+  KnownLeader LeaderOf(GroupId group) const;
+  void StartReplays();
+  peer_call::Beat MakeBeat() const;
+  // Peers would take for unconfirmed what this node knows to be confirmed.
+  void FlushConfirms();
   // One for each queue group, and its state machine.
   void MakeDuties();
   // Alone, until all groups have their leader and the cluster its policy.
@@ -137,6 +146,9 @@ class Node::Impl {
   std::unique_ptr<raft::Store> store_;
   std::string seed_policy_text_;
   absl::Status seed_status_;
+  bool restarted_ = false;                                      // There was a store.
+  std::vector<std::unique_ptr<raft::StateReader>> queue_rows_;  // Of queue group i + 1.
+  std::unique_ptr<ReplayGuard> replays_;
   PeerRoom room_;
   std::unique_ptr<ThreadContext> raft_context_;
   std::unique_ptr<ThreadContext> storage_context_;
@@ -225,6 +237,7 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   }
   HOLDFAST_RETURN_IF_ERROR(opened.status());
   store_ = std::move(opened->store);
+  restarted_ = !opened->created || (settings_.cluster && settings_.cluster->join);
   HOLDFAST_RETURN_IF_ERROR(CheckVoters());
   if (!opened->created) HOLDFAST_RETURN_IF_ERROR(JoinAgain(give_up));
   HOLDFAST_RETURN_IF_ERROR(room_.SetFormed());
@@ -345,8 +358,9 @@ absl::Status Node::Impl::StartGroups() {
         return *machines_.at(group.value() - 1);
       });
   StartRouter();
+  StartReplays();
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_},
+      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
       settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
@@ -385,12 +399,60 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
-  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_}, room_.gate());
+  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_}, room_.gate());
   room_.gate().OnAmnesia(
       [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
-  room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
+  room_.Open(*host_, [this] { return MakeBeat(); });
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();
+}
+
+KnownLeader Node::Impl::LeaderOf(GroupId group) const {
+  // Nobody else could lead: the host's own refusal is the answer.
+  if (room_.alone()) return {settings_.node_id, true};
+  const std::optional<raft::GroupStatus> status = host_->Status(group);
+  if (!status) return {};
+  return {status->leader, status->leading && status->leader == settings_.node_id};
+}
+
+void Node::Impl::StartReplays() {
+  for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
+    queue_rows_.push_back(store_->Reader(GroupId{group}));
+  }
+  ReplayGuard::Parts parts{
+      Proposer(),
+      [this](GroupId group) { return LeaderOf(group); },
+      [this](GroupId group, raft::ReadCallback done) { host_->Read(group, std::move(done)); },
+      [this](GroupId group, std::string_view sha256) {
+        return FindReplay(queue_rows_, group, sha256, clock_.Now());
+      },
+      [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
+        room_.Call(to, std::move(request), timeout, std::move(done));
+      },
+      [this] { return room_.peers(); },
+      [this] { room_.BeatSoon(); },
+      policy_,
+      clock_};
+  ReplayGuardOptions options;
+  options.questions.self = settings_.node_id;
+  options.questions.queue_groups = kQueueGroupsDefault;
+  options.questions.timeout = settings_.timing.commit_timeout;
+  replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
+  if (restarted_) replays_->SetRestarted();
+  room_.gate().Listen(*replays_);
+}
+
+peer_call::Beat Node::Impl::MakeBeat() const {
+  peer_call::Beat beat = cluster_->MakeBeat();
+  replays_->AddToBeat(beat);
+  return beat;
+}
+
+void Node::Impl::FlushConfirms() {
+  const absl::Duration until = clock_.SinceBoot() + kFlushConfirmsTimeout;
+  while (!replays_->FlushConfirms() && clock_.SinceBoot() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void Node::Impl::StartRouter() {
@@ -398,19 +460,11 @@ void Node::Impl::StartRouter() {
       [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
         host_->Propose(group, std::move(proposal), std::move(done));
       },
-      [this](GroupId group) -> KnownLeader {
-        const std::optional<raft::GroupStatus> status = host_->Status(group);
-        if (!status) return {};
-        return {status->leader, status->leading && status->leader == settings_.node_id};
-      },
-      nullptr, clock_, settings_.node_id};
+      [this](GroupId group) { return LeaderOf(group); }, nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
     parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
       room_.Call(to, std::move(request), timeout, std::move(done));
     };
-  } else {
-    // Nobody else could lead: the host's own refusal is the answer.
-    parts.leader_of = [this](GroupId) { return KnownLeader{settings_.node_id, true}; };
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
@@ -420,6 +474,7 @@ void Node::Impl::StartRouter() {
 void Node::Impl::OnTick() {
   host_->Tick();
   router_->Tick();
+  replays_->Tick();
   cluster_->Tick();
   // At most one waits: a slow apply context must not be buried under ticks.
   if (!duty_tick_waits_.exchange(true)) {
@@ -556,7 +611,10 @@ void Node::Impl::Stop() {
     health_.SetStopping();
     ended->get_future().wait();
   }
-  if (ticker_ != nullptr) DrainAttempts();
+  if (ticker_ != nullptr) {
+    FlushConfirms();
+    DrainAttempts();
+  }
   if (admin_ != nullptr) admin_->Stop();
   if (http_ != nullptr) {
     auto closed = std::make_shared<std::promise<void>>();
@@ -567,6 +625,7 @@ void Node::Impl::Stop() {
     closed->get_future().wait();
   }
   if (ticker_ != nullptr) ticker_->Stop();
+  if (replays_ != nullptr) replays_->Stop();
   if (router_ != nullptr) router_->Stop();
   if (host_ != nullptr) host_->Stop();
   room_.Stop();

@@ -24,6 +24,9 @@ struct NodeMetrics {
   Counter& attempts;
   Counter& notices;
   Counter& in_doubt;
+  Counter& replays_suppressed;
+  Counter& replay_questions;
+  Counter& replays_unanswered;
   Gauge& attempts_running;
   Histogram& commit_seconds;
   Histogram& attempt_seconds;

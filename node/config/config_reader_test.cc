@@ -285,6 +285,16 @@ TEST(PolicyTest, AnEmptyTextIsTheDefaultPolicy) {
   EXPECT_EQ(general.retry.expiry, absl::Hours(120));
   EXPECT_FALSE(general.retry.delay_notice_always);
   EXPECT_EQ(policy.in_doubt_wait, absl::Seconds(30));
+  EXPECT_EQ(policy.replays.remember_for, absl::Minutes(15));
+  EXPECT_EQ(policy.replays.messages_max, 100'000u);
+}
+
+TEST(PolicyTest, ReplaysAreRememberedAsLongAsItSays) {
+  const auto result = ReadPolicy("replays { remember_for: \"0s\" messages_max: 7 }");
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result.settings->replays.remember_for, absl::ZeroDuration());
+  EXPECT_EQ(result.settings->replays.messages_max, 7u);
+  EXPECT_FALSE(ReadPolicy("replays { messages_max: 1000001 }").ok());
 }
 
 TEST(PolicyTest, DestinationsTakeTheGeneralValuesTheyDoNotName) {

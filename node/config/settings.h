@@ -209,6 +209,11 @@ struct LimitSettings {
 
 enum class InDoubtPolicy { kRetry, kHold, kBounce };
 
+struct ReplaySettings {
+  absl::Duration remember_for = absl::Minutes(15);
+  uint32_t messages_max = 100'000;  // In each queue group.
+};
+
 struct PolicySettings {
   std::string mail_name;           // Empty: the accepting node's hostname.
   std::string postmaster_address;  // Empty only while every node listens on loopback alone.
@@ -220,6 +225,7 @@ struct PolicySettings {
   uint32_t addresses_per_attempt_max = 5;
   absl::Duration in_doubt_wait = absl::Seconds(30);
   InDoubtPolicy in_doubt_policy = InDoubtPolicy::kRetry;
+  ReplaySettings replays;
   std::map<std::string, std::string> suppressions;  // Address or "@domain" -> reason.
 };
 

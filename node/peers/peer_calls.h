@@ -28,6 +28,7 @@ inline constexpr int kFirstNodesMax = 7;
 inline constexpr int kKnownNodesMax = 64;
 inline constexpr int kBodiesPerProposalMax = 64;
 inline constexpr size_t kBeatTextBytesMax = 512;
+inline constexpr int kFingerprintsPerQuestionMax = 256;
 
 std::string EncodeRequest(peer_call::Request request);
 absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes);

@@ -62,6 +62,22 @@ TEST(PeerCallsTest, BoundsHold) {
   EXPECT_FALSE(DecodeAnswer(EncodeAnswer(code)).ok());
 }
 
+TEST(PeerCallsTest, QuestionsAboutReplaysAreBounded) {
+  peer_call::Request request;
+  for (int i = 0; i < kFingerprintsPerQuestionMax; ++i) {
+    request.mutable_did_you_see()->add_sha256(std::string(32, '\xFF'));
+  }
+  EXPECT_TRUE(DecodeRequest(EncodeRequest(request)).ok());
+  request.mutable_did_you_see()->add_sha256(std::string(32, 'x'));
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeRequest(EncodeRequest(request)).status()));
+  request.mutable_did_you_see()->clear_sha256();
+  request.mutable_did_you_see()->add_sha256("short");
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeRequest(EncodeRequest(request)).status()));
+  peer_call::Answer answer;
+  answer.mutable_did_you_see()->add_seen()->set_group(3);
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
+}
+
 // The defaults of an empty message must not look like an accepted message.
 TEST(PeerCallsTest, OkWithoutAPlaceInTheLogIsNoAnswer) {
   peer_call::Answer empty;

@@ -152,6 +152,7 @@ void PeerGate::OnMessages(NodeId from, std::vector<raft::GroupMessage> messages)
 void PeerGate::OnUnreachable(NodeId peer) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host != nullptr) host->PeerUnreachable(peer);
+  if (listener() != nullptr) listener()->OnUnreachable(peer);
 }
 
 absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {

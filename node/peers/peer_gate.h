@@ -32,6 +32,15 @@ namespace holdfast::node {
 using CallServer = std::function<void(NodeId peer, peer_call::Request request,
                                       std::function<void(absl::StatusOr<peer_call::Answer>)>)>;
 
+// Hears what tells whether peers are there. Called on the transport's threads: must not block.
+class PeerListener {
+ public:
+  virtual ~PeerListener() = default;
+  virtual void OnBeat(NodeId peer, const peer_call::Beat& beat) = 0;
+  // Messages to it were lost.
+  virtual void OnUnreachable(NodeId peer) = 0;
+};
+
 // Nodes whose wall clocks differ by more refuse each other: stamps and expiry would go wrong.
 inline constexpr absl::Duration kClockDifferenceMax = absl::Seconds(30);
 
@@ -48,6 +57,9 @@ class PeerGate final : public raft::PeerHandler {
   void OnAmnesia(std::function<void(const absl::Status&)> act) { on_amnesia_ = std::move(act); }
   // Messages go to the host from now on, which was started, and so does what peers' hellos said.
   void Open(raft::GroupHost& host);
+  // Hears of peers from now on; outlives the transport's Stop().
+  void Listen(PeerListener& listener) { listener_.store(&listener, std::memory_order_release); }
+  PeerListener* listener() const { return listener_.load(std::memory_order_acquire); }
 
   std::string Hello(NodeId peer) override;
   // kFailedPrecondition: other timers, a clock too far off, or a node that was removed.
@@ -73,6 +85,7 @@ class PeerGate final : public raft::PeerHandler {
   const Clock& clock_;
   std::function<void(const absl::Status&)> on_amnesia_;
   std::atomic<raft::GroupHost*> host_{nullptr};
+  std::atomic<PeerListener*> listener_{nullptr};
   Mutex mutex_;
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);

@@ -43,6 +43,10 @@ class Network:
         """Node `number` and all others no longer reach each other."""
         self._call(self._set(lambda here, there: number not in (here, there)))
 
+    def cut_towards(self, number):
+        """What the others send on connections of their own no longer reaches node `number`; what it sends arrives."""
+        self._call(self._set(lambda _here, there: number != there))
+
     def heal(self):
         self._call(self._set(lambda _here, _there: True))
 

@@ -207,6 +207,11 @@ void ScriptedSink::Confirmed(const std::string& queue_id) {
   confirmed_.push_back(queue_id);
 }
 
+void ScriptedSink::Unconfirmed(const std::string& queue_id) {
+  MutexLock lock(mutex_);
+  unconfirmed_.push_back(queue_id);
+}
+
 void ScriptedSink::SetMode(std::string mode) {
   MutexLock lock(mutex_);
   mode_ = std::move(mode);
@@ -226,6 +231,11 @@ size_t ScriptedSink::committed() const {
 size_t ScriptedSink::abandoned() const {
   MutexLock lock(mutex_);
   return abandoned_;
+}
+
+std::vector<std::string> ScriptedSink::unconfirmed() const {
+  MutexLock lock(mutex_);
+  return unconfirmed_;
 }
 
 std::vector<std::string> ScriptedSink::confirmed() const {
