@@ -30,6 +30,8 @@ NodeMetrics::NodeMetrics(MetricRegistry& registry)
                                   "Delivery status notifications put into the queue.")),
       in_doubt(registry.AddCounter("holdfast_attempts_in_doubt_total",
                                    "Attempts whose outcome could not be known.")),
+      load_hand_overs(registry.AddCounter("holdfast_load_hand_overs_total",
+                                          "Groups handed to other nodes because of the load.")),
       attempts_running(registry.AddGauge("holdfast_attempts_running", "Attempts under way.")),
       commit_seconds(registry.AddHistogram("holdfast_commit_seconds",
                                            "From the end of a message to its commit and apply.",

@@ -24,6 +24,7 @@ struct NodeMetrics {
   Counter& attempts;
   Counter& notices;
   Counter& in_doubt;
+  Counter& load_hand_overs;
   Gauge& attempts_running;
   Histogram& commit_seconds;
   Histogram& attempt_seconds;

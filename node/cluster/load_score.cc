@@ -11,8 +11,7 @@ namespace {
 constexpr absl::Duration kNever = absl::InfiniteDuration();
 
 double Permille(double value, double max, uint32_t most) {
-  if (!(value > 0)) return 0;
-  if (max <= 0) return most;
+  if (!(value > 0) || max <= 0) return 0;
   return std::min<double>(1000.0 * value / max, most);
 }
 

@@ -30,7 +30,7 @@ inline constexpr size_t kLoadParts = 6;
 // For people and metrics: "event loop", "cpu", "fsync", "memory", "due mail", "disk space".
 std::string_view NameOf(LoadPart part);
 
-// At these values a part stands at 1000.
+// At these values a part stands at 1000; a part with 0 does not count.
 struct LoadOptions {
   absl::Duration event_loop_lag_max = absl::Milliseconds(500);
   absl::Duration sync_latency_max = absl::Milliseconds(300);

@@ -114,6 +114,12 @@ TEST(LoadScoreTest, WaitingMailAndAFullDiskNeverRefuseMail) {
   EXPECT_FALSE(score.state().refusing);
 }
 
+TEST(LoadScoreTest, APartWithoutALimitDoesNotCount) {
+  LoadScore score({.sync_latency_max = absl::ZeroDuration()});
+  int second = 0;
+  EXPECT_EQ(Feed(score, Syncs(10'000), second, 60).permille, 0u);
+}
+
 TEST(LoadScoreTest, SamplesAtAnyPaceComeToTheSame) {
   LoadScore often({});
   LoadScore seldom({});
