@@ -122,8 +122,11 @@ void LoadWatch::JudgeSpace(const std::vector<VoterReport>& voters) {
   const std::optional<std::string> why = SpaceShort(voters);
   parts_.health.SetClusterSpaceShort(why.value_or(""));
   if (std::exchange(space_short_, why.has_value()) == why.has_value()) return;
-  Log(why ? LogLevel::kWarn : LogLevel::kInfo, why ? "cluster_space_short" : "cluster_space_back",
-      {{"reason", why.value_or("")}});
+  if (why) {
+    Log(LogLevel::kWarn, "cluster_space_short", {{"reason", *why}});
+  } else {
+    Log(LogLevel::kInfo, "cluster_space_back");
+  }
 }
 
 void LoadWatch::JudgeClock(std::vector<absl::Duration> others_ahead, size_t voters) {
@@ -138,9 +141,14 @@ void LoadWatch::JudgeClock(std::vector<absl::Duration> others_ahead, size_t vote
     parts_.health.SetClockOff(now.off ? ClockText(*now.ahead) : "");
   }
   if (now.off == was_off || !now.ahead) return;
-  Log(now.off ? LogLevel::kError : LogLevel::kInfo, now.off ? "clock_off" : "clock_right",
-      {{"ahead_seconds", absl::ToDoubleSeconds(*now.ahead)},
-       {"advice", now.off ? "this node leads and accepts nothing until its clock is set" : ""}});
+  const double ahead_seconds = absl::ToDoubleSeconds(*now.ahead);
+  if (now.off) {
+    Log(LogLevel::kError, "clock_off",
+        {{"ahead_seconds", ahead_seconds},
+         {"advice", "set the clock; until then this node leads and accepts nothing"}});
+  } else {
+    Log(LogLevel::kInfo, "clock_right", {{"ahead_seconds", ahead_seconds}});
+  }
 }
 
 LoadState LoadWatch::state() const {

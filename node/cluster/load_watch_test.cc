@@ -37,8 +37,8 @@ class LoadWatchTest : public testing::Test {
     const absl::Duration until = clock_.SinceBoot() + absl::Seconds(seconds);
     while (clock_.SinceBoot() < until) {
       clock_.Advance(tick);
-      if (contexts_run_) context_.RunAll();
       watch_->Tick();
+      if (contexts_run_) context_.RunAll();
     }
     watch_->Judge(voters_, others_ahead_);
   }
