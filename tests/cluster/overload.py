@@ -212,16 +212,22 @@ def a_hopeless_node_sends_clients_elsewhere(world):
             replies.append(str(error))
         return replies[-1]
 
-    with SlowSyncs(faults, HOPELESS_SYNC_SECONDS):
-        cases.wait_until(lambda: reply().startswith("421 4.3.2 "), LEAVE_SECONDS,
-                         lambda: f"421 from the overloaded node: {replies[-1]}")
-        refused = replies[-1]
-        cases.expect(not any(text.startswith("5") for text in replies), f"refused for good: {replies}")
-        cases.expect_equal(asyncio.run(mail_reply(world.node(1).smtp_port)), "accepted", "MAIL at another node")
-        cases.expect_equal(node.http("/readyz")[0], 503, "/readyz of the overloaded node")
-    cases.wait_until(lambda: reply() == "accepted", LEAVE_SECONDS, lambda: f"mail is welcome again: {replies[-1]}")
-    wait_for_home(world, 3)
-    return refused
+    loads = Loads("hopeless", world.cluster.nodes[:2])  # Followers sync too.
+    try:
+        with SlowSyncs(faults, HOPELESS_SYNC_SECONDS):
+            cases.wait_until(lambda: reply().startswith("421 4.3.2 "), LEAVE_SECONDS,
+                             lambda: f"421 from the overloaded node: {replies[-1]}")
+            refused = replies[-1]
+            cases.expect(not any(text.startswith("5") for text in replies), f"refused for good: {replies}")
+            cases.expect_equal(asyncio.run(mail_reply(world.node(1).smtp_port)), "accepted", "MAIL at another node")
+            cases.expect_equal(node.http("/readyz")[0], 503, "/readyz of the overloaded node")
+            loads.wait_for(MAIL_DURING)
+        cases.wait_until(lambda: reply() == "accepted", LEAVE_SECONDS, lambda: f"welcome again: {replies[-1]}")
+        wait_for_home(world, 3)
+    finally:
+        loads.stop()
+    result = world.settle(loads.acknowledged(), "hopeless")
+    return f"{refused}; {result.line()}"
 
 
 def a_clock_is_off(world):
