@@ -22,6 +22,7 @@
 #include "node/backend/node_backend.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_verbs.h"
+#include "node/cluster/load_watch.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
 #include "node/delivery/attempt_gate.h"
@@ -112,6 +113,9 @@ class Node::Impl {
   void FlushConfirms();
   // One for each queue group, and its state machine.
   void MakeDuties();
+  void MakeLoadWatch();
+  // The fullest budget that clients' mail takes memory from, 0 to 1.
+  double MemoryUsed() const;
   // Alone, until all groups have their leader and the cluster its policy.
   absl::Status WaitForLeadership();
   absl::Status StartPeople();
@@ -161,6 +165,7 @@ class Node::Impl {
   std::unique_ptr<ControlMachine> control_;
   std::vector<std::unique_ptr<GroupDuties>> duties_;
   std::vector<std::unique_ptr<QueueMachine>> machines_;
+  std::unique_ptr<LoadWatch> load_;
   std::unique_ptr<ClusterDuties> cluster_;
   std::unique_ptr<raft::Ticker> ticker_;
   std::unique_ptr<ClusterVerbs> verbs_;
@@ -346,6 +351,36 @@ void Node::Impl::MakeDuties() {
   }
 }
 
+void Node::Impl::MakeLoadWatch() {
+  std::vector<LagProbe::Post> contexts;
+  for (Context* context :
+       {static_cast<Context*>(raft_context_.get()), static_cast<Context*>(apply_context_.get())}) {
+    contexts.push_back([context](auto task) { return context->TryPost(std::move(task)); });
+  }
+  for (const boost::asio::any_io_executor& executor : io_.executors()) {
+    contexts.push_back([executor](auto task) {
+      boost::asio::post(executor, std::move(task));
+      return true;
+    });
+  }
+  load_ = std::make_unique<LoadWatch>(
+      LoadWatch::Parts{clock_, [this] { return store_->Counters(); }, health_, registry_,
+                       std::move(contexts), [this] { return MemoryUsed(); },
+                       [this] { return gate_->crowded(); }, *apply_context_,
+                       [this](std::string why) { listener_->SetTurnedAway(std::move(why)); }},
+      LoadWatchOptionsOf(settings_));
+}
+
+double Node::Impl::MemoryUsed() const {
+  uint64_t undecided_bytes = 0;
+  for (const raft::GroupStatus& group : host_->Statuses()) undecided_bytes += group.undecided_bytes;
+  const auto share = [](uint64_t used, uint64_t max) {
+    return static_cast<double>(used) / static_cast<double>(std::max<uint64_t>(max, 1));
+  };
+  return std::max(share(submit_->memory_used_bytes(), settings_.sessions.memory_bytes_max),
+                  share(undecided_bytes, HostOptionsOf(settings_).undecided_bytes_max));
+}
+
 absl::Status Node::Impl::StartGroups() {
   raft_context_ = std::make_unique<ThreadContext>("hf-raft", kContextTasksMax);
   storage_context_ = std::make_unique<ThreadContext>("hf-storage", kContextTasksMax);
@@ -386,11 +421,12 @@ absl::Status Node::Impl::StartGroups() {
                                               });
   MakeDuties();
   intents_.Set(&duties_);
+  MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
-      ClusterDuties::Parts{*host_, room_, leaders_, health_, metrics_, policy_, *control_,
+      ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, *control_,
                            *apply_context_, duties_, kQueueGroupsDefault, clock_},
       ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
-                             settings_.policy_file});
+                             settings_.policy_file, SheddingOptionsOf(settings_)});
   verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
       *cluster_, Proposer(), room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
       settings_.node_id, settings_.timing.drain_deadline,
@@ -475,6 +511,7 @@ void Node::Impl::OnTick() {
   host_->Tick();
   router_->Tick();
   replays_->Tick();
+  load_->Tick();
   cluster_->Tick();
   // At most one waits: a slow apply context must not be buried under ticks.
   if (!duty_tick_waits_.exchange(true)) {

@@ -39,6 +39,8 @@ NodeMetrics::NodeMetrics(MetricRegistry& registry)
       replays_unanswered(
           registry.AddCounter("holdfast_replays_unanswered_total",
                               "Of those, answered 451 because not all groups could say.")),
+      load_hand_overs(registry.AddCounter("holdfast_load_hand_overs_total",
+                                          "Groups handed to other nodes because of the load.")),
       attempts_running(registry.AddGauge("holdfast_attempts_running", "Attempts under way.")),
       commit_seconds(registry.AddHistogram("holdfast_commit_seconds",
                                            "From the end of a message to its commit and apply.",

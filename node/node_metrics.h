@@ -27,6 +27,7 @@ struct NodeMetrics {
   Counter& replays_suppressed;
   Counter& replay_questions;
   Counter& replays_unanswered;
+  Counter& load_hand_overs;
   Gauge& attempts_running;
   Histogram& commit_seconds;
   Histogram& attempt_seconds;

@@ -408,6 +408,7 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   if (request.queue_ids().empty()) {
     HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(request, &chosen, response->mutable_next_cursor()));
   }
+  if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   // One command a message, so that the answer is exact; the log gathers them into few syncs.
   auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {
@@ -492,6 +493,7 @@ absl::Status NodeBackend::PolicyApply(const AdminCall& call,
       return absl::OkStatus();
     }
   }
+  HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   command::Command command;
   command::SetPolicy& set = *command.mutable_set_policy();
   set.set_expected_version(expected);

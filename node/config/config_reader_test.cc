@@ -52,6 +52,7 @@ resolver { forwarders: "127.0.0.1:5353" forwarders: "::1" timeout: "1s" }
 sessions { io_threads: 3 command_timeout: "90ms" }
 attempts { source_addresses: "192.0.2.1" source_addresses: "2001:db8::1" }
 timing { tick: "5ms" heartbeat: "10ms" election_min: "50ms" election_max: "100ms" }
+overload { sync_latency_max: "1s" cpu_wait_percent_max: 0 hand_over: false calm_for: "2s" }
 cluster {
   tls { certificate_file: "c" key_file: "k" authority_file: "a" }
   peers { node_id: 1 address: "node1.example.com:7026" }
@@ -77,6 +78,10 @@ cluster {
   EXPECT_EQ(node.sessions.command_timeout, absl::Milliseconds(90));
   EXPECT_EQ(node.attempts.source_ipv6, "2001:db8::1");
   EXPECT_EQ(node.timing.election_max, absl::Milliseconds(100));
+  EXPECT_EQ(node.overload.sync_latency_max, absl::Seconds(1));
+  EXPECT_EQ(node.overload.cpu_wait_percent_max, 0u);
+  EXPECT_FALSE(node.overload.hand_over);
+  EXPECT_EQ(node.overload.calm_for, absl::Seconds(2));
   ASSERT_EQ(node.cluster->peers.size(), 2u);
   EXPECT_EQ(node.cluster->peers[0].host, "node1.example.com");
   EXPECT_EQ(node.cluster->peers[1].port, 7026);
@@ -168,6 +173,8 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
       {"timing { election_min: \"1s\" election_max: \"1s\" tick: \"1h\" }",
        "f:1:48: tick must be between 1ms and 10s, and is 1h\n"
        "f:1:29: election_max must be at least 1.5 times election_min\n"},
+      {"overload { refuse_percent: 50 }",
+       "f:1:12: refuse_percent must be between 100 and 300, and is 50\n"},
       {"cluster { }", "f:1:1: a cluster needs peers; leave `cluster` out for a single node\n"},
       {"cluster { peers { node_id: 2 } peers { node_id: 3 } peers { node_id: 4 }\n"
        "peers { node_id: 5 } peers { node_id: 6 } peers { node_id: 7 } peers { node_id: 8 } }",

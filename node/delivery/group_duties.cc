@@ -123,7 +123,7 @@ void GroupDuties::OnLeaderChange(bool leads) {
   leading_since_ = parts_.clock.SinceBoot();
   next_sweep_ = leading_since_;
   scheduler_.OnLeader(parts_.clock.Now());
-  AbandonStale();
+  if (!clock_off_) AbandonStale();
   RunScheduler();
 }
 
@@ -142,6 +142,12 @@ bool GroupDuties::idle() const { return under_way_.empty() && recorder_->outcome
 void GroupDuties::Drain() {
   draining_ = true;
   scheduler_.SetPaused(true);
+}
+
+void GroupDuties::SetClockOff(bool off) {
+  if (std::exchange(clock_off_, off) == off || !leads_) return;
+  if (off) parts_.runner.AbortShortOfDot(group_);
+  RunScheduler();
 }
 
 void GroupDuties::HandOver(NodeId target) {
@@ -180,6 +186,7 @@ void GroupDuties::Tick() {
   if (!leads_) return;
   FollowHandOver();
   const absl::Duration now = parts_.clock.SinceBoot();
+  if (clock_off_) return;
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepInterval;
     SettleInDoubt();

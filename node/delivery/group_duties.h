@@ -95,6 +95,10 @@ class GroupDuties {
   void Tick();
   // No new attempts from now on.
   void Drain();
+  // While this node's clock is off, what it would stamp would be wrong: no attempts, nothing is
+  // settled or abandoned. Outcomes of attempts past their dot are recorded all the same, for
+  // without them mail would be repeated.
+  void SetClockOff(bool off);
   // Cuts attempts short of their dot, waits for that a moment, and transfers leadership to
   // `target`. What comes of it shows in leads(); if nothing does, attempts go on after
   // hand_over_wait.
@@ -125,7 +129,7 @@ class GroupDuties {
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
   // This node leads, and will for a while.
-  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_; }
+  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_ && !clock_off_; }
   // `task` was granted in this leadership: what other leaders did meanwhile it can't know.
   bool MayStart(const AttemptTask& task) const {
     return MayAttempt() && task.leadership == leadership_;
@@ -169,6 +173,7 @@ class GroupDuties {
   bool leads_ = false;
   uint64_t leadership_ = 0;  // How many this life has seen begin.
   bool draining_ = false;
+  bool clock_off_ = false;
   uint64_t policy_version_ = 0;
   // Attempts of this life, from grant to recorded outcome, by attempt id.
   std::map<uint64_t, queue::UnitKey> under_way_;

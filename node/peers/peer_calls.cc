@@ -34,6 +34,8 @@ absl::Status CheckBeat(const peer_call::Beat& beat) {
                                   &beat.load_part(), &beat.handed_over_reason()}) {
     fits &= text->size() <= kBeatTextBytesMax;
   }
+  fits &= beat.fitness().load_reason().size() <= kBeatTextBytesMax &&
+          beat.fitness().moved_size() <= kGroupsPerBeatMax;
   for (const peer_call::LedGroup& group : beat.groups()) fits &= group.members_size() <= 64;
   return fits ? absl::OkStatus() : Malformed("beat");
 }

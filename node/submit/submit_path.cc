@@ -128,6 +128,8 @@ absl::Status GroupSubmission::ReserveDisk(uint64_t bytes) {
 
 boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command command,
                                                               std::vector<raft::Body> bodies) {
+  // Refused at MAIL already, unless the clock was set meanwhile.
+  if (absl::Status may = path_.parts_.health.MayStamp(); !may.ok()) co_return may;
   command.set_policy_version(path_.parts_.policy.Current()->version());
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   if (!bytes.ok()) co_return bytes.status();

@@ -116,6 +116,9 @@ class RocksDbStore final : public Store {
 
   std::atomic<uint64_t> writes_{0};
   std::atomic<uint64_t> syncs_{0};
+  std::atomic<int64_t> sync_nanoseconds_{0};
+  // Clock::SinceBoot() in nanoseconds at which the sync under way began; 0: none is.
+  std::atomic<int64_t> sync_began_{0};
   std::atomic<uint64_t> body_bytes_{0};
 };
 
@@ -269,7 +272,11 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
   // that apply does not wait for the disk.
+  const int64_t began = absl::ToInt64Nanoseconds(clock_.SinceBoot());
+  sync_began_ = began;
   HOLDFAST_RETURN_IF_ERROR(engine_->Sync("syncing the log"));
+  sync_nanoseconds_ += absl::ToInt64Nanoseconds(clock_.SinceBoot()) - began;
+  sync_began_ = 0;
   ++syncs_;
   durable_write_ = write_number_;
   const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
@@ -568,6 +575,9 @@ StoreCounters RocksDbStore::Counters() const {
   StoreCounters out;
   out.writes = writes_;
   out.syncs = syncs_;
+  out.sync_time = absl::Nanoseconds(sync_nanoseconds_.load());
+  const int64_t began = sync_began_;
+  if (began != 0) out.sync_running = clock_.SinceBoot() - absl::Nanoseconds(began);
   out.body_bytes_written = body_bytes_;
   const rocksdb::Statistics& statistics = *engine_->statistics;
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);

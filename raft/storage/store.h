@@ -30,6 +30,8 @@
 //           process comes back into a state in which admission refuses and the rest goes on.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -169,6 +171,9 @@ class StateInstall {
 struct StoreCounters {
   uint64_t writes = 0;
   uint64_t syncs = 0;
+  // What syncs took: those that ended together, and the one under way so far (zero: none is).
+  absl::Duration sync_time;
+  absl::Duration sync_running;
   uint64_t body_bytes_written = 0;  // Accepted by Write().
   uint64_t wal_bytes = 0;           // By the engine, since it was opened.
   uint64_t flush_bytes = 0;

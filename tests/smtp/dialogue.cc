@@ -293,6 +293,8 @@ MailDecision ScriptedPolicy::OnMail(const ClientFacts& client, const MailCommand
     decision.refusal = Reply(451, {4, 3, 2}, "No majority of nodes is connected; try again later");
   } else if (mode_ == "disk-full") {
     decision.refusal = Reply(452, {4, 3, 1}, "Insufficient system storage; try again later");
+  } else if (mode_ == "overloaded") {
+    decision.refusal = Reply(421, {4, 3, 2}, "relay.test is overloaded; try another host");
   }
   return decision;
 }
