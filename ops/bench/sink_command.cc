@@ -84,6 +84,7 @@ int RunSink(const SinkOptions& options, const Streams& streams) {
   asio::signal_set signals(io, SIGINT, SIGTERM);
   asio::steady_timer second(io);
   std::function<void()> stop;
+  bool stopping = false;
   Sink sink(io.get_executor(), options, clock, record.get(), [&] { stop(); });
   stop = [&] {
     signals.cancel();
