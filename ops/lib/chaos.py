@@ -21,13 +21,16 @@ import account
 import cases
 import chaos_faults
 import chaos_world
+import cluster as cluster_module
 import doubts as doubts_module
 import harness
 import holdfast_bench
 import netns
 
 RECOVER_SECONDS = 90
+FAIL_OVER_SECONDS = 6.0
 SETTLE_SECONDS = 180
+COMPARE_SECONDS = 60
 CALM_SECONDS_MAX = 3.0
 TOOLS = ("swaks", "smtp-source")
 
@@ -86,6 +89,8 @@ class Chaos:
                 fault.begin()
             for fault in sorted(faults, key=lambda fault: fault.draw.seconds):
                 time.sleep(max(0.0, begun + fault.draw.seconds - time.monotonic()))
+                if fault.draw.seconds > FAIL_OVER_SECONDS and undone == faults:
+                    self.others_accept(faults)
                 undone.remove(fault)
                 fault.end()
         finally:
@@ -94,6 +99,14 @@ class Chaos:
         ended = time.monotonic()
         self.wait_well()
         return f"well again after {time.monotonic() - ended:.1f} s"
+
+    def others_accept(self, faults):
+        """Who isn't harmed takes mail, long enough after the fault began."""
+        harmed = set().union(*(fault.harmed() for fault in faults))
+        others = [self.cluster.node(number) for number in self.cluster.numbers() if number not in harmed]
+        cases.wait_until(lambda: all(node.accepts() for node in others), FAIL_OVER_SECONDS,
+                         lambda: "nodes that nobody harms accept mail: " + ", ".join(
+                             f"{node.target} {node.http('/readyz')}" for node in others), poll=0.1)
 
     def wait_well(self):
         def well():
@@ -155,7 +168,25 @@ class Chaos:
         return f"duplicates {self.account.duplicates}, in doubt {sum(len(times) for times in doubts.settled.values())}"
 
     def check_replicas(self):
-        return "not compared"
+        """Of each group all replicas, as soon as they have applied as much."""
+        equal = {}  # Group -> rows.
+
+        def all_compared():
+            by_group = {}
+            for node in self.cluster.nodes:
+                for group in node.cli_json("cluster", "status", "--checksums")["groups"]:
+                    mark = int(group.get("applied_index", 0)), int(group.get("applied_term", 0))
+                    by_group.setdefault(int(group.get("group", 0)), []).append(
+                        (mark, int(group.get("rows", 0)), group["checksum"]))
+            for group, replicas in by_group.items():
+                marks = {mark for mark, _, _ in replicas}
+                cases.expect(len(set(replicas)) == len(marks),
+                             f"group {group}: replicas that have applied as much differ: {replicas}")
+                if len(marks) == 1 and len(replicas) == len(self.cluster.nodes):
+                    equal[group] = replicas[0][1]
+            return len(equal) == cluster_module.QUEUE_GROUPS + 1
+        cases.wait_until(all_compared, COMPARE_SECONDS, lambda: f"all groups at rest; compared: {sorted(equal)}", poll=0.5)
+        return f"{len(equal)} groups, {sum(equal.values())} rows"
 
 
 def play(options, directory):

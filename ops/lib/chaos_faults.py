@@ -42,6 +42,10 @@ class Fault:
     def text(self):
         return f"{self.draw.kind} of node {self.draw.victim}"
 
+    def harmed(self):
+        """Nodes that need not take mail meanwhile."""
+        return {self.draw.victim}
+
     def begin(self):
         raise NotImplementedError
 
@@ -124,6 +128,9 @@ class Deaf(LinkFault):
 
 class Bridge(LinkFault):
     """Two nodes don't reach each other; all others reach both. With more luck only one way."""
+
+    def harmed(self):
+        return {self.draw.victim, self.draw.other}
 
     def text(self):
         way = "<->" if self.draw.luck < 0.6 else "->"
