@@ -39,13 +39,17 @@ class PeerGate final : public raft::PeerHandler {
 
   // Calls of that kind go there from now on; until then they answer kUnavailable.
   void Serve(peer_call::Request::KindCase kind, CallServer server);
+  // Whether this node has begun to take part in its cluster, and in which incarnation; see
+  // FormingRecord. Before the first peer connects, and when either changes.
+  void SetLife(bool begun, std::string incarnation);
   // Nodes that were removed from the cluster: they are refused.
   void SetRemoved(std::set<NodeId> removed);
   // Messages go to the host from now on.
   void Open(raft::GroupHost& host);
 
   std::string Hello(NodeId peer) override;
-  // kFailedPrecondition: other timers, a clock too far off, or a node that was removed.
+  // kFailedPrecondition: other timers, a clock too far off, a node that was removed, or one of
+  // another incarnation.
   // kUnimplemented: no common features.
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
@@ -63,6 +67,8 @@ class PeerGate final : public raft::PeerHandler {
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);
   std::set<NodeId> removed_ ABSL_GUARDED_BY(mutex_);
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string incarnation_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::node
