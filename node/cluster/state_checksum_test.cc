@@ -60,7 +60,7 @@ TEST(StateChecksum, EveryByteAndItsPlaceCount) {
 }
 
 TEST(StateChecksum, GivesUpAndReportsDamage) {
-  RowsView view({{"a", "1"}});
+  RowsView view(Rows{{"a", "1"}});
   EXPECT_EQ(ChecksumOf(view, [] { return true; }).status().code(),
             absl::StatusCode::kDeadlineExceeded);
   view.damaged = true;
