@@ -468,6 +468,7 @@ absl::Status Node::Impl::StartPeople() {
                              [this] { return static_cast<double>(submit_->memory_used_bytes()); });
   registry_.AddGaugeFunction("holdfast_ready", "1 while mail is accepted.",
                              [this] { return health_.MayAccept().ok() ? 1.0 : 0.0; });
+  backend_->AddGauges(registry_);
   if (settings_.http_address) {
     HttpOptions options;
     options.address = *settings_.http_address;

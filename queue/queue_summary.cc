@@ -85,6 +85,18 @@ std::string SenderDomain(const std::string& sender) {
 
 }  // namespace
 
+Totals& Totals::operator+=(const Totals& other) {
+  messages += other.messages;
+  units += other.units;
+  recipients += other.recipients;
+  held_messages += other.held_messages;
+  in_doubt_units += other.in_doubt_units;
+  destinations += other.destinations;
+  content_bytes += other.content_bytes;
+  chunk_bytes += other.chunk_bytes;
+  return *this;
+}
+
 absl::StatusOr<Totals> QueueTotals(const TablesReader& reader) {
   HOLDFAST_ASSIGN_OR_RETURN(rows::TotalsRow row, ReadTotals(reader));
   Totals totals;

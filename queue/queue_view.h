@@ -42,6 +42,9 @@ struct Totals {
   uint64_t destinations = 0;
   uint64_t content_bytes = 0;
   uint64_t chunk_bytes = 0;
+
+  // The sum over groups; a destination counts in each.
+  Totals& operator+=(const Totals& other);
 };
 absl::StatusOr<Totals> QueueTotals(const TablesReader& reader);
 

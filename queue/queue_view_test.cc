@@ -148,6 +148,10 @@ TEST(QueueViewTest, TotalsAreKept) {
   EXPECT_EQ(totals.held_messages, 1u);
   EXPECT_EQ(totals.destinations, 2u);
   EXPECT_EQ(totals.content_bytes, 2000u);
+  Totals twice = totals;
+  twice += totals;
+  EXPECT_EQ(twice.recipients, 6u);
+  EXPECT_EQ(twice.content_bytes, 4000u);
 }
 
 }  // namespace

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "node/admin/admin_backend.h"
+#include "node/admin/metrics.h"
 #include "node/cluster/cluster_verbs.h"
 #include "node/control/policy.h"
 #include "node/groups/control_machine.h"
@@ -82,6 +83,9 @@ class NodeBackend final : public AdminBackend {
                           admin::PolicyShowResponse* response) override;
   absl::Status PolicyHistory(const AdminCall& call, const admin::PolicyHistoryRequest& request,
                              admin::PolicyHistoryResponse* response) override;
+
+  // What waits, as gauges. Not after this object's end.
+  void AddGauges(MetricRegistry& registry) const;
 
  private:
   struct Found;  // A message and the group that holds it.

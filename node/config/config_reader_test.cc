@@ -148,8 +148,11 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
       {"listeners { address: \"127.0.0.1:25\" tls: STARTTLS }",
        "f:1:37: TLS needs a certificate; add tls { certificate_file key_file }\n"},
       {"listeners { address: \"0.0.0.0:25\" }",
-       "f: hostname is required when a listener can be reached from outside: the fully qualified "
-       "name of this host\n"},
+       "f:1:1: hostname is required when a listener can be reached from outside: add hostname: "
+       "with the fully qualified name of this host\n"},
+      {"listeners { address: \"127.0.0.1:25\" }\nlisteners { address: \"[::]:25\" }",
+       "f:2:1: hostname is required when a listener can be reached from outside: add hostname: "
+       "with the fully qualified name of this host\n"},
       {"listeners { address: \"0.0.0.0:25\" }\nhostname: \"mail\"",
        "f:2:1: `mail` is no fully qualified name; write one as \"mail.example.com\"\n"},
       {"tls { certificate_file: \"c.pem\" }", "f:1:1: key_file is required in TlsFiles\n"},

@@ -174,6 +174,7 @@ class NodeReader {
       const std::optional<SocketAddress> address = ReadAddress(scope, "address");
       if (!address) continue;
       listener.address = *address;
+      if (!address->IsLoopback() && !reachable_listener_) reachable_listener_ = i;
       if (address->port != 0 && !seen.insert(address->ToString()).second) {
         scope.Problem("address", format("two listeners have the address {}", address->ToString()));
       }
@@ -201,9 +202,9 @@ class NodeReader {
     const bool beyond = settings_.BeyondLoopback();
     if (!root_.Has("hostname")) {
       if (beyond) {
-        root_.Problem("hostname",
-                      "hostname is required when a listener can be reached from outside: the fully "
-                      "qualified name of this host");
+        root_.ProblemAt("listeners", *reachable_listener_,
+                        "hostname is required when a listener can be reached from outside: add "
+                        "hostname: with the fully qualified name of this host");
       }
       const bool ipv6 = !settings_.listeners.empty() &&
                         settings_.listeners[0].address.ip.find(':') != std::string::npos;
@@ -484,6 +485,7 @@ class NodeReader {
   const ConfigScope& root_;
   const NodeReadOptions& options_;
   NodeSettings settings_;
+  std::optional<int> reachable_listener_;  // The first that is not on loopback.
 };
 
 }  // namespace

@@ -110,13 +110,22 @@ absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
 }
 
 void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {
+  std::vector<raft::GroupMessage> one;
+  one.push_back({group, std::move(message)});
+  OnMessages(from, std::move(one));
+}
+
+void PeerGate::OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host == nullptr) return;
-  // Proposals come by calls, which check them; here they would pass every bound.
-  if (message.type == raft::MessageType::kPropose) return;
-  // A follower passes the request for a transfer on, in the name of who made it.
-  if (message.from != from && message.type != raft::MessageType::kTransferLeader) return;
-  host->Receive(group, std::move(message));
+  std::erase_if(messages, [from](const raft::GroupMessage& one) {
+    const raft::Message& message = one.message;
+    // Proposals come by calls, which check them; here they would pass every bound.
+    if (message.type == raft::MessageType::kPropose) return true;
+    // A follower passes the request for a transfer on, in the name of who made it.
+    return message.from != from && message.type != raft::MessageType::kTransferLeader;
+  });
+  if (!messages.empty()) host->ReceiveAll(std::move(messages));
 }
 
 void PeerGate::OnUnreachable(NodeId peer) {

@@ -16,6 +16,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/mutex.h"
@@ -53,6 +54,7 @@ class PeerGate final : public raft::PeerHandler {
   // kUnimplemented: no common features.
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
+  void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
   void OnUnreachable(NodeId peer) override;
   absl::Status FillBodies(GroupId group, raft::Message& message) override;
   absl::StatusOr<std::unique_ptr<raft::FetchSource>> OpenFetch(NodeId peer,

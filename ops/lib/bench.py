@@ -1,7 +1,8 @@
 """`ops/dev bench [raft|queue|relay]`: measurements, each with what it was measured on.
 
   raft          committed entries a second of our Raft host beside Debian's etcd on the same disk, in alternating
-                runs, for 1, 4, 16 KiB and 1 MiB; one replica
+                runs, for 1, 4, 16 KiB and 1 MiB; one replica, or with --nodes 3 three of each; and the cost of
+                groups that do nothing
   queue         what a long queue costs: memory while it grows, and the restart (--queued N)
   relay         holdfastd against a private Postfix on this machine, in alternating runs: accept rate (until
                 holdfast-bench has its last 250) and end-to-end rate (until the queue is empty, and the account
@@ -168,14 +169,16 @@ def main():
     parser.add_argument("--bytes", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=20)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--nodes", type=int, default=1, choices=(1, 3), help="3: a cluster too in the relay benchmark")
+    parser.add_argument("--nodes", type=int, default=1, choices=(1, 3),
+                        help="3: a cluster too in the relay benchmark; three processes of each in that of raft")
     parser.add_argument("--queued", type=int, default=100_000, help="messages in the queue benchmark")
     parser.add_argument("--seconds", type=int, default=5, help="each run of the raft benchmark")
     options = parser.parse_args()
     code = 0
     if not os.environ.get("HOLDFAST_BIN"):
         subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast",
-                        "//ops/bench:holdfast-bench", "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"], cwd=ROOT, check=True)
+                        "//ops/bench:holdfast-bench", "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"],
+                       cwd=ROOT, check=True)
     try:
         if options.name in ("all", "raft"):
             code = bench_raft.run(options, machine()) or code

@@ -1,8 +1,9 @@
 """`ops/dev bench raft`: committed entries a second of our host beside Debian's etcd, in alternating runs.
 
-Both sync every entry before they answer, on the same disk, with the same size and the same number in flight.
-Our host is called inside its process; etcd is called over gRPC from another one, as it can only be. Our entries'
-bodies are deleted 200 entries later, etcd's keys overwritten 200 puts later (it keeps the old revisions).
+Both sync every entry before they answer (with --nodes 3: on a majority of three processes of this machine, which
+share its disk), with the same size and the same number in flight. Our host is called inside its process; etcd is
+called over gRPC from another one, as it can only be. Our entries' bodies are deleted 200 entries later, etcd's keys
+overwritten 200 puts later (it keeps the old revisions). Then: what groups cost that do nothing.
 """
 
 import json
@@ -18,6 +19,8 @@ SIZES = ((1024, "1 KiB"), (4096, "4 KiB"), (16384, "16 KiB"), (1 << 20, "1 MiB")
 WINDOW = 64
 # etcd takes a long time for a thousand of 1 MiB, and our bound of undecided bytes is 128 MiB a group.
 WINDOW_LARGE = 16
+IDLE_GROUPS = 100
+IDLE_SECONDS = 20
 
 
 def run_program(name, *arguments):
@@ -26,8 +29,8 @@ def run_program(name, *arguments):
     return json.loads(output.splitlines()[-1])
 
 
-def run_etcd(folder, size, window, seconds):
-    with etcd.Etcd(folder) as server:
+def run_etcd(folder, size, window, seconds, nodes):
+    with etcd.Etcd(folder, nodes) as server:
         before = server.cpu_seconds()
         measured = run_program("etcd_bench", f"127.0.0.1:{server.leader_port()}", size, window, seconds)
         entries = measured["entries_per_second"] * seconds
@@ -35,12 +38,12 @@ def run_etcd(folder, size, window, seconds):
         return measured
 
 
-def one_run(kind, size, window, seconds):
+def one_run(kind, size, window, seconds, nodes):
     folder = tempfile.mkdtemp(prefix="holdfast-bench-", dir="/tmp")
     try:
         if kind == "etcd":
-            return run_etcd(folder, size, window, seconds)
-        return run_program("raft_host_bench", folder, seconds, kind, size, window)
+            return run_etcd(folder, size, window, seconds, nodes)
+        return run_program("raft_host_bench", folder, seconds, kind, size, window, nodes)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -58,7 +61,8 @@ def run(options, machine):
         print("bench: etcd is missing: run ops/dev setup test")
         return 1
     print(f"machine: {machine}")
-    print(f"fsync before each answer; 1 replica; {options.seconds} s a run, medians of {options.runs} alternating runs",
+    replicas = "1 replica" if options.nodes == 1 else f"{options.nodes} replicas, processes on this one machine and disk"
+    print(f"fsync before each answer; {replicas}; {options.seconds} s a run, medians of {options.runs} alternating runs",
           flush=True)
     kinds = {"holdfast, 1 group": 1, "holdfast, 12 groups": 12, "etcd": "etcd"}
     print(f"{'size':>7}  {'in flight':>9}  {'engine':20}  {'entries/s':>9}  {'p50 ms':>7}  {'p99 ms':>7}  {'ratio':>5}  "
@@ -68,11 +72,23 @@ def run(options, machine):
         runs = {name: [] for name in kinds}
         for _ in range(options.runs):
             for name, kind in kinds.items():
-                runs[name].append(one_run(kind, size, window, options.seconds))
+                runs[name].append(one_run(kind, size, window, options.seconds, options.nodes))
         medians = {name: median_of(of) for name, of in runs.items()}
         for name, median in medians.items():
             ratio = median["entries_per_second"] / medians["etcd"]["entries_per_second"]
             parts = "  ".join(f"{part} {us:.0f}" for part, us in sorted(median["cpu_us"].items()))
             print(f"{text:>7}  {window:>9}  {name:20}  {median['entries_per_second']:9.0f}  {median['p50_ms']:7.2f}  "
                   f"{median['p99_ms']:7.2f}  {ratio:5.2f}  {parts}", flush=True)
+    idle(options.nodes)
     return 0
+
+
+def idle(nodes):
+    folder = tempfile.mkdtemp(prefix="holdfast-bench-", dir="/tmp")
+    try:
+        measured = run_program("raft_host_bench", folder, IDLE_SECONDS, "idle", IDLE_GROUPS, nodes)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    shares = ", ".join(f"{share:.2f} %" for share in measured["cpu_percent"])
+    print(f"{IDLE_GROUPS} groups that do nothing, {IDLE_SECONDS} s: {shares} of one core"
+          + (", nodes 1 to 3" if nodes == 3 else ""), flush=True)

@@ -107,6 +107,21 @@ def check_format(paths, report):
                 report(match.group(1), int(match.group(2)), "not formatted: ops/dev fmt")
 
 
+def check_named_tests(report):
+    """Each name in the last column of tests/raft/README.md is a test, a story, or a bug that can be put back."""
+    table = "tests/raft/README.md"
+    known = {pathlib.PurePath(story).stem for story in tracked("tests/raft/data/*.txt")}
+    for path in tracked("*_test.cc", "tests/*.cc", "raft/core/raft_options.h"):
+        text = (ROOT / path).read_text()
+        known.update(re.findall(r"^TEST(?:_F|_P)?\(\w+,\s*(\w+)\)", text, re.M))
+        known.update(re.findall(r"^  (k\w+),?(?:\s|$)", text, re.M))
+    for number, line in enumerate((ROOT / table).read_text().splitlines(), 1):
+        if line.startswith("| ") and line.count("|") == 4:
+            for name in re.findall(r"`(\w+)`", line.split("|")[3]):
+                if name not in known:
+                    report(table, number, f"no test is called {name}")
+
+
 def main():
     findings = []
     report = lambda path, number, text: findings.append(f"{path}:{number}: {text}")
@@ -119,6 +134,7 @@ def main():
         if path.endswith(".h") and "#pragma once" not in lines:
             report(path, 1, "no #pragma once")
     check_format(paths, report)
+    check_named_tests(report)
     for path in tracked("*.py", "*.sh", "ops/dev", "*.bzl", "*.proto"):
         for number, line in enumerate((ROOT / path).read_text().splitlines(), 1):
             if BANNED_WORDS.search(line) and path != "ops/lint/tidy.py":

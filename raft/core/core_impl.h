@@ -57,6 +57,7 @@ class RaftCore::Impl {
 
   // --- raft_core.cc: what RaftCore's methods of the same names do ---
   void Tick();
+  void SetHeartbeatPhase(int ticks) { heartbeat_elapsed_ = ticks; }
   absl::Status StepFromPeer(Message message);
   absl::Status Step(Message message);
   bool HasReady() const;

@@ -464,6 +464,8 @@ void RaftCore::Tick() {
   impl_->CheckInvariants();
 }
 
+void RaftCore::SetHeartbeatPhase(int ticks) { impl_->SetHeartbeatPhase(ticks); }
+
 absl::Status RaftCore::Step(Message message) {
   absl::Status status = impl_->StepFromPeer(std::move(message));
   impl_->CheckInvariants();

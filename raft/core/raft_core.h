@@ -130,6 +130,10 @@ class RaftCore {
 
   // One tick of the host's clock has passed. May begin an election or a heartbeat.
   void Tick();
+  // The next Tick() of a leader counts as the one behind `ticks` without a heartbeat (less than
+  // heartbeat_ticks). A host with many groups gives all of them the same, so that their heartbeats
+  // fall on one tick and share frames.
+  void SetHeartbeatPhase(int ticks);
 
   // Takes a peer's message. Loss, repetition, reordering and old terms are all normal here.
   //   kInvalidArgument     a type that peers may not send, or from this node itself

@@ -57,7 +57,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   void ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done);
   void Tick();
   void Read(GroupId group, ReadCallback done);
-  void Receive(GroupId group, Message message);
+  void ReceiveAll(std::vector<GroupMessage> messages);
   absl::Status FillBodies(GroupId group, Message& message) const;
   absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
   // Runs `act` for the group's replica in the raft context.
@@ -104,7 +104,7 @@ class GroupHost::Impl final : public ReplicaEffects,
     std::map<GroupId, std::vector<Offer>> offers;
     std::vector<ConfOffer> conf_offers;
     std::map<GroupId, std::vector<ReadCallback>> reads;
-    std::vector<std::pair<GroupId, Message>> messages;
+    std::vector<GroupMessage> messages;
     uint64_t message_bytes = 0;
     std::vector<Refusal> refusals;
   };
@@ -122,6 +122,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   void TakeStored(std::vector<StorageTask>& tasks);
   void Publish(const Replica& replica);
   void StopIfIdle(bool force);
+  void SendOutbox();
   Replica* Find(GroupId group);
 
   // In the storage context.
@@ -139,6 +140,8 @@ class GroupHost::Impl final : public ReplicaEffects,
 
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
+  // In the raft context: what goes out when its present task is done.
+  std::map<NodeId, std::vector<GroupMessage>> outbox_;
   std::shared_ptr<GroupCommit> commits_;
   const std::shared_ptr<SnapshotSources> sources_;
   std::atomic<bool> started_{false};
@@ -152,6 +155,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   SnapshotIntake intake_;
   bool stopping_ = false;
   int ticks_since_witness_ = 0;
+  int heartbeat_phase_ = 0;
   std::atomic<bool> closed_{false};
   std::atomic<bool> tick_waiting_{false};
 
@@ -210,6 +214,7 @@ void GroupHost::Impl::PostToRaft(std::function<void()> act) {
   contexts_.raft.Post([self = shared_from_this(), act = std::move(act)] {
     if (self->closed_) return;
     act();
+    self->SendOutbox();
     if (self->stopping_) self->StopIfIdle(/*force=*/false);
   });
 }
@@ -422,24 +427,30 @@ void GroupHost::Impl::TickReplicas() {
   tick_waiting_ = false;
   const absl::Duration now = clock_.SinceBoot();
   intake_.Tick(now);
+  heartbeat_phase_ = (heartbeat_phase_ + 1) % options_.heartbeat_ticks;
   for (auto& [group, replica] : replicas_) {
-    replica->Tick(now);
-    Publish(*replica);
+    // Between heartbeats an idle group has nothing to tell.
+    if (replica->Tick(now, heartbeat_phase_) || heartbeat_phase_ == 0) Publish(*replica);
   }
   if (++ticks_since_witness_ * options_.tick < absl::Seconds(1)) return;
   ticks_since_witness_ = 0;
   commits_->AskForWitness();
 }
 
-void GroupHost::Impl::Receive(GroupId group, Message message) {
-  const uint64_t bytes = EncodedBytes(message.entries);
+void GroupHost::Impl::ReceiveAll(std::vector<GroupMessage> messages) {
   MutexLock lock(inbox_mutex_);
-  if (refusing_ || !started_ || inbox_.messages.size() >= options_.inbox_messages_max) return;
-  // A lone message goes in whatever its size; the transport bounds that.
-  if (inbox_.message_bytes > 0 && inbox_.message_bytes + bytes > options_.inbox_bytes_max) return;
-  inbox_.message_bytes += bytes;
-  inbox_.messages.emplace_back(group, std::move(message));
-  Wake();
+  if (refusing_ || !started_) return;
+  for (GroupMessage& one : messages) {
+    if (inbox_.messages.size() >= options_.inbox_messages_max) break;
+    const uint64_t bytes = EncodedBytes(one.message.entries);
+    // A lone message goes in whatever its size; the transport bounds that.
+    if (inbox_.message_bytes > 0 && inbox_.message_bytes + bytes > options_.inbox_bytes_max) {
+      continue;
+    }
+    inbox_.message_bytes += bytes;
+    inbox_.messages.push_back(std::move(one));
+  }
+  if (!inbox_.messages.empty()) Wake();
 }
 
 void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
@@ -503,7 +514,13 @@ void GroupHost::Impl::WithReplicas(std::function<void(Replica&)> act) {
 
 void GroupHost::Impl::Send(GroupId group, Message message) {
   const NodeId to = message.to;
-  transport_.Send(to, group, std::move(message));
+  outbox_[to].push_back({group, std::move(message)});
+}
+
+void GroupHost::Impl::SendOutbox() {
+  for (auto& [to, messages] : std::exchange(outbox_, {})) {
+    transport_.SendAll(to, std::move(messages));
+  }
 }
 
 void GroupHost::Impl::Store(StorageTask task) { commits_->Enqueue(std::move(task)); }
@@ -647,8 +664,8 @@ void GroupHost::ProposeConfChange(GroupId group, const ConfChange& change, Propo
 
 void GroupHost::Tick() { impl_->Tick(); }
 
-void GroupHost::Receive(GroupId group, Message message) {
-  impl_->Receive(group, std::move(message));
+void GroupHost::ReceiveAll(std::vector<GroupMessage> messages) {
+  impl_->ReceiveAll(std::move(messages));
 }
 
 void GroupHost::Read(GroupId group, ReadCallback done) { impl_->Read(group, std::move(done)); }

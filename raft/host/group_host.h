@@ -225,7 +225,13 @@ class GroupHost {
   void Read(GroupId group, ReadCallback done);
 
   // A peer's message arrived; bodies have their bytes or are elided. Unknown groups are dropped.
-  void Receive(GroupId group, Message message);
+  void Receive(GroupId group, Message message) {
+    std::vector<GroupMessage> one;
+    one.push_back({group, std::move(message)});
+    ReceiveAll(std::move(one));
+  }
+  // The same for several, in their order.
+  void ReceiveAll(std::vector<GroupMessage> messages);
   // Messages to `peer` were lost, of whatever group.
   void PeerUnreachable(NodeId peer);
   // PeerHandler::FillBodies() for the transport: any thread, reads the store.

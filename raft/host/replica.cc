@@ -99,12 +99,23 @@ void Replica::ProposeConfChange(const ConfChange& change, Answer answer, absl::D
   PayDebts();  // Also of the empty entry that took the place of a change that does not fit.
 }
 
-void Replica::Tick(absl::Duration now) {
+bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
-  if (handed_over_ticks_ > 0) --handed_over_ticks_;
-  CountSilence();
-  WatchSnapshots(now);
+  const bool handing_over = handed_over_ticks_ > 0;
+  if (handing_over) --handed_over_ticks_;
+  const Role role = core_.role();
+  const NodeId leader = core_.leader();
+  const size_t undecided = undecided_.size();
+  if (role != Role::kLeader || single_voter_) {
+    silent_ticks_.clear();
+    offered_since_.clear();
+  } else {
+    const CoreStatus status = core_.Status();  // Copies maps: once is enough.
+    CountSilence(status);
+    WatchSnapshots(status, now);
+  }
+  core_.SetHeartbeatPhase(heartbeat_phase);
   core_.Tick();
   reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
                                 "group {}: no majority confirmed in time that this node leads",
@@ -127,6 +138,8 @@ void Replica::Tick(absl::Duration now) {
       DropPulled();
     }
   }
+  return core_.role() != role || core_.leader() != leader || undecided_.size() != undecided ||
+         handing_over;
 }
 
 bool Replica::Withheld(const Message& message) const {
@@ -375,13 +388,8 @@ void Replica::AnswerAll(const absl::Status& status) {
   reads_.FailAll(status);
 }
 
-void Replica::CountSilence() {
-  if (core_.role() != Role::kLeader) {
-    silent_ticks_.clear();
-    return;
-  }
-  if (single_voter_) return;
-  for (const auto& [node, progress] : core_.Status().progress) {
+void Replica::CountSilence(const CoreStatus& leader) {
+  for (const auto& [node, progress] : leader.progress) {
     int& silent = silent_ticks_.try_emplace(node, options_.election_ticks).first->second;
     silent = progress.recent_active ? 0 : std::min(silent + 1, options_.election_ticks);
   }

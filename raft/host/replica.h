@@ -90,7 +90,9 @@ class Replica {
 
   void Propose(std::vector<Offer> offers, absl::Duration deadline);
   void ProposeConfChange(const ConfChange& change, Answer answer, absl::Duration deadline);
-  void Tick(absl::Duration now);
+  // `heartbeat_phase`: RaftCore::SetHeartbeatPhase(), the same for all groups.
+  // True: Status() may tell something new, but for what a heartbeat changes.
+  bool Tick(absl::Duration now, int heartbeat_phase);
   void Receive(Message message);
   // Installs it if it is still of use and its source leads; otherwise waits for that, a while.
   void TakePulled(PulledSnapshot pulled);
@@ -141,13 +143,13 @@ class Replica {
   LogWrite::Install InstallOf(const Snapshot& snapshot);
   void ReleaseHeld();
   void Installed(const LogWrite::Install& install);
-  void WatchSnapshots(absl::Duration now);
+  void WatchSnapshots(const CoreStatus& leader, absl::Duration now);
   // The peer has what it pulled, but our log begins behind that by now: it needs another one.
   void OfferAgain(NodeId peer);
   void FillMembers(GroupStatus& status) const;
   // The core forgets at each check of its quorum whom it heard from; people and balance want to
   // know who was silent for an election timeout.
-  void CountSilence();
+  void CountSilence(const CoreStatus& leader);
   void FollowLeadership();
   void StartApply();
   void TruncateLog();

@@ -155,17 +155,12 @@ void Replica::OfferAgain(NodeId peer) {
   offered_since_.erase(peer);
 }
 
-void Replica::WatchSnapshots(absl::Duration now) {
-  if (core_.role() != Role::kLeader || single_voter_) {
-    offered_since_.clear();
-    return;
-  }
-  const CoreStatus status = core_.Status();
+void Replica::WatchSnapshots(const CoreStatus& leader, absl::Duration now) {
   std::erase_if(offered_since_, [&](const auto& item) {
-    const auto found = status.progress.find(item.first);
-    return found == status.progress.end() || found->second.state != ProgressState::kSnapshot;
+    const auto found = leader.progress.find(item.first);
+    return found == leader.progress.end() || found->second.state != ProgressState::kSnapshot;
   });
-  for (const auto& [node, progress] : status.progress) {
+  for (const auto& [node, progress] : leader.progress) {
     if (progress.state != ProgressState::kSnapshot) continue;
     const absl::Duration since = offered_since_.try_emplace(node, now).first->second;
     const absl::Duration last = std::max(since, effects_.LastAsked(node, group_));

@@ -37,21 +37,32 @@ void GrpcLink::Join() {
 }
 
 void GrpcLink::Send(GroupId group, Message message) {
-  const uint64_t bytes = FrameBytes(message);
+  std::vector<GroupMessage> one;
+  one.push_back({group, std::move(message)});
+  SendAll(std::move(one));
+}
+
+void GrpcLink::SendAll(std::vector<GroupMessage> messages) {
+  bool dropped = false;
   {
     MutexLock lock(mutex_);
-    if (state_ != State::kDown && !stopping_ && queue_.size() < messages_max_ &&
-        bytes <= environment_.options.message_bytes_max &&
-        counts_.queued_bytes + bytes <= bytes_max_) {
-      queue_.push_back({group, std::move(message), bytes});
-      counts_.queued_messages = queue_.size();
+    const bool was_empty = queue_.empty();
+    for (GroupMessage& one : messages) {
+      const uint64_t bytes = FrameBytes(one.message);
+      if (state_ == State::kDown || stopping_ || queue_.size() >= messages_max_ ||
+          bytes > environment_.options.message_bytes_max ||
+          counts_.queued_bytes + bytes > bytes_max_) {
+        ++counts_.dropped;
+        dropped = true;
+        continue;
+      }
+      queue_.push_back({one.group, std::move(one.message), bytes});
       counts_.queued_bytes += bytes;
-      if (queue_.size() == 1) changed_.NotifyAll();
-      return;
     }
-    ++counts_.dropped;
+    counts_.queued_messages = queue_.size();
+    if (was_empty && !queue_.empty()) changed_.NotifyAll();
   }
-  environment_.unreachable(peer_.node);
+  if (dropped) environment_.unreachable(peer_.node);
 }
 
 void GrpcLink::RequestStop() {

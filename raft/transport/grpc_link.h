@@ -43,6 +43,7 @@ class GrpcLink {
 
   // Queues or drops; never waits.
   void Send(GroupId group, Message message);
+  void SendAll(std::vector<GroupMessage> messages);
   // The thread ends soon; what waits is dropped.
   void RequestStop();
   // RequestStop(), and waits for the thread. Idempotent, from one thread at a time.

@@ -142,11 +142,9 @@ absl::Status GrpcServer::Service::Read(grpc::ServerContext& context, TalkStream&
     if (!packet.has_frame()) return absl::InvalidArgumentError("not a frame");
     absl::StatusOr<std::vector<GroupMessage>> messages = DecodeFrame(packet.mutable_frame());
     if (!messages.ok()) return messages.status();
-    for (GroupMessage& message : *messages) {
-      // The node that replaced this stream, or Stop(), waits for us.
-      if (context.IsCancelled()) return absl::CancelledError("cancelled");
-      handler_.OnMessage(peer, message.group, std::move(message.message));
-    }
+    // The node that replaced this stream, or Stop(), waits for us.
+    if (context.IsCancelled()) return absl::CancelledError("cancelled");
+    handler_.OnMessages(peer, *std::move(messages));
   }
   return absl::OkStatus();
 }

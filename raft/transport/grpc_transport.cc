@@ -1,5 +1,7 @@
 #include "raft/transport/grpc_transport.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <set>
 #include <utility>
@@ -44,6 +46,7 @@ class GrpcTransport::Impl {
   }
 
   void Send(NodeId to, GroupId group, Message message);
+  void SendAll(NodeId to, std::vector<GroupMessage> messages);
   void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink);
   void Call(NodeId to, std::string request, absl::Duration timeout, CallReply done);
   absl::Status UpdatePeers(const std::vector<PeerAddress>& peers);
@@ -109,6 +112,19 @@ void GrpcTransport::Impl::Send(NodeId to, GroupId group, Message message) {
   if (peer == nullptr) return;
   GrpcLink& link = IsBulk(message) ? peer->bulk : peer->control;
   link.Send(group, std::move(message));
+}
+
+void GrpcTransport::Impl::SendAll(NodeId to, std::vector<GroupMessage> messages) {
+  const std::shared_ptr<Peer> peer = Find(to);
+  if (peer == nullptr) return;
+  const auto bulk =
+      std::stable_partition(messages.begin(), messages.end(),
+                            [](const GroupMessage& one) { return !IsBulk(one.message); });
+  std::vector<GroupMessage> entries(std::make_move_iterator(bulk),
+                                    std::make_move_iterator(messages.end()));
+  messages.erase(bulk, messages.end());
+  if (!messages.empty()) peer->control.SendAll(std::move(messages));
+  if (!entries.empty()) peer->bulk.SendAll(std::move(entries));
 }
 
 void GrpcTransport::Impl::Unreachable(NodeId peer) {
@@ -228,6 +244,10 @@ GrpcTransport::~GrpcTransport() = default;
 
 void GrpcTransport::Send(NodeId to, GroupId group, Message message) {
   impl_->Send(to, group, std::move(message));
+}
+
+void GrpcTransport::SendAll(NodeId to, std::vector<GroupMessage> messages) {
+  impl_->SendAll(to, std::move(messages));
 }
 
 void GrpcTransport::Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) {

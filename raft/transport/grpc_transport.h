@@ -159,6 +159,7 @@ class GrpcTransport final : public Transport {
 
   // Messages to a node that is no peer are dropped and count nowhere.
   void Send(NodeId to, GroupId group, Message message) override;
+  void SendAll(NodeId to, std::vector<GroupMessage> messages) override;
   // OnDone says: kNotFound: no such peer. kResourceExhausted: too many fetches. kCancelled:
   // stopped. kDeadlineExceeded: no piece in time. Any other: what the peer or the sink said.
   void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) override;

@@ -15,6 +15,7 @@
 #include "base/status.h"
 #include "base/strong_id.h"
 #include "raft/core/raft_types.h"
+#include "raft/transport/transport.h"
 
 namespace holdfast::peer {
 class Frame;
@@ -33,11 +34,6 @@ inline constexpr uint32_t kEntryBodiesMax = 1024;
 inline constexpr uint64_t kEntryBytesMax = uint64_t{9} << 20;  // Command and bodies: 8 MiB, 1 MiB.
 inline constexpr uint64_t kContextBytesMax = uint64_t{4} << 10;
 inline constexpr uint32_t kConfigurationNodesMax = 1024;  // Per list.
-
-struct GroupMessage {
-  GroupId group;
-  Message message;
-};
 
 // True for what goes on the bulk stream: entries and snapshots.
 bool IsBulk(const Message& message);

@@ -17,6 +17,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "base/status.h"
 #include "base/strong_id.h"
@@ -26,6 +28,12 @@ namespace holdfast::raft {
 
 // One piece of an answer to a fetch is at most this long.
 inline constexpr uint64_t kFetchPieceBytesMax = uint64_t{1} << 20;
+
+// A message and the group that it belongs to.
+struct GroupMessage {
+  GroupId group{};
+  Message message;
+};
 
 // The answer to one fetch, given piece by piece as the peer takes them.
 // Threads: one call at a time, on a transport thread; may read the disk.
@@ -53,6 +61,10 @@ class PeerHandler {
   virtual absl::Status OnHello(NodeId peer, std::string_view hello) = 0;
 
   virtual void OnMessage(NodeId from, GroupId group, Message message) = 0;
+  // Messages that came together, in their order.
+  virtual void OnMessages(NodeId from, std::vector<GroupMessage> messages) {
+    for (GroupMessage& one : messages) OnMessage(from, one.group, std::move(one.message));
+  }
   // Messages to `peer` were lost: the connection broke, can't be made, or its queue is full.
   virtual void OnUnreachable(NodeId peer) = 0;
 
@@ -87,6 +99,11 @@ class Transport {
   // Queues `message` for the node `to`, or drops it and calls OnUnreachable() later. Entries may
   // come without the bytes of their bodies; see PeerHandler::FillBodies().
   virtual void Send(NodeId to, GroupId group, Message message) = 0;
+  // The same for several, which travel together as far as they fit: each frame wakes four threads,
+  // so a hundred heartbeats of a hundred groups should be one.
+  virtual void SendAll(NodeId to, std::vector<GroupMessage> messages) {
+    for (GroupMessage& one : messages) Send(to, one.group, std::move(one.message));
+  }
 
   // Pulls an answer from `peer`; gives up when no piece comes for the transport's fetch timeout.
   virtual void Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) = 0;

@@ -1,76 +1,45 @@
-// How many entries per second one node commits, with a sync before every answer: stored, applied
-// and answered through GroupHost on a RocksDB store with production options.
+// How many entries per second a group host commits, with a sync before every answer: stored (by a
+// majority, when there are several nodes), applied and answered, on RocksDB stores with production
+// options.
 //
-//   raft_host_bench FOLDER SECONDS GROUPS BYTES WINDOW      one case, as a line of JSON
+//   raft_host_bench FOLDER SECONDS GROUPS BYTES WINDOW [NODES]   one case, as a line of JSON
+//   raft_host_bench FOLDER SECONDS idle GROUPS NODES             what groups cost that do nothing
 //   bazel run --config=opt //tests/bench:raft_host_bench -- FOLDER [SECONDS]   many, to be read
 //
-// FOLDER must be on the disk to be measured. Each case keeps `window` proposals in flight per
-// group set; a window of 1 is the latency of a lone proposal. A body is deleted 200 entries later,
-// as most mail is delivered soon. Prints one line per case; quote them with the machine's facts.
+// FOLDER must be on the disk to be measured. Each case keeps `window` proposals in flight over all
+// groups; a window of 1 is the latency of a lone proposal. Prints one line per case; quote them
+// with the machine's facts.
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
 #include "base/check.h"
-#include "base/clock.h"
-#include "base/context.h"
 #include "base/mutex.h"
 #include "base/random.h"
 #include "raft/host/group_host.h"
-#include "raft/host/ticker.h"
-#include "raft/storage/rocksdb_store.h"
+#include "raft/storage/store.h"
+#include "tests/bench/bench_cluster.h"
 
 namespace holdfast::raft {
 namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr NodeId kSelf{1};
-constexpr LogIndex kBodyLife = 200;
-
-// A row for each entry, and the end of the body that came 200 entries ago.
-class BenchMachine final : public StateMachine {
- public:
-  explicit BenchMachine(GroupId group) : group_(group) {}
-  absl::Status Apply(const CommittedEntry& entry, StateBatch& batch) override {
-    batch.Put(std::to_string(entry.index), entry.command);
-    if (entry.index > kBodyLife) {
-      const LogIndex old = entry.index - kBodyLife;
-      batch.DeleteBody(BodyKey{group_, old, entry.term, 0});
-      batch.Delete(std::to_string(old));
-    }
-    return absl::OkStatus();
-  }
-  void OnCommitted(LogIndex) override {}
-  void OnLeaderChange(bool leader, Term) override { leads_ = leader; }
-  // One replica: nobody ever sends a snapshot.
-  absl::Status LiveBodies(const StateReader&, const BodyVisitor&) const override {
-    return absl::UnimplementedError("one replica");
-  }
-  void OnSnapshotInstalled(LogIndex) override {}
-  bool leads() const { return leads_; }
-
- private:
-  const GroupId group_;
-  std::atomic<bool> leads_{false};
-};
-
 struct Case {
   uint32_t groups = 1;
   size_t body_bytes = 1024;
   int window = 256;
+  uint32_t nodes = 1;
 };
 
 struct Measured {
@@ -83,32 +52,6 @@ struct Measured {
   double written_per_body_byte = 0;
   std::map<std::string, double> cpu_us_per_entry;  // By part: the names of the threads.
 };
-
-// Processor time of this process's threads by their names: the three contexts, RocksDB's own, and
-// the rest (who proposes, the ticker).
-std::map<std::string, double> CpuSeconds() {
-  const double hertz = static_cast<double>(sysconf(_SC_CLK_TCK));
-  std::map<std::string, double> seconds;
-  for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-    std::ifstream stat(task.path() / "stat");
-    std::string line;
-    if (!std::getline(stat, line)) continue;  // It ended just now.
-    const size_t open = line.find('(');
-    const size_t close = line.rfind(')');
-    const std::string name = line.substr(open + 1, close - open - 1);
-    // Fields 14 and 15, counted from the one behind the name, which is the third.
-    std::istringstream rest(line.substr(close + 2));
-    std::string skipped;
-    for (int field = 3; field < 14; ++field) rest >> skipped;
-    double user = 0;
-    double system = 0;
-    rest >> user >> system;
-    const bool ours = name == "raft" || name == "storage" || name == "apply";
-    const std::string part = ours ? name : name.starts_with("rocksdb") ? "rocksdb" : "rest";
-    seconds[part] += (user + system) / hertz;
-  }
-  return seconds;
-}
 
 std::map<std::string, double> CpuPerEntry(const std::map<std::string, double>& before,
                                           std::map<std::string, double> after, double entries) {
@@ -178,46 +121,17 @@ class Load {
 };
 
 Measured RunCase(const Case& c, const std::string& folder, absl::Duration duration) {
-  StoreOptions store_options;
-  store_options.directory = folder;
-  auto store =
-      CreateStore(store_options, {NewClusterId(), kSelf}, SeedsOfCluster({kSelf}, c.groups));
-  HOLDFAST_CHECK(store.ok()) << store.status().ToString();
-  SystemClock clock;
-  NullTransport transport;
-  ThreadContext raft("raft", 4096);
-  ThreadContext storage("storage", 4096);
-  ThreadContext apply("apply", 4096);
-  std::map<GroupId, std::unique_ptr<BenchMachine>> machines;
-  GroupHostOptions options;
-  options.self = kSelf;
-  GroupHost host(options, {raft, storage, apply}, **store, transport, clock,
-                 [&](GroupId group) -> StateMachine& {
-                   return *(machines[group] = std::make_unique<BenchMachine>(group));
-                 });
-  absl::Status started = host.Start();
-  HOLDFAST_CHECK(started.ok()) << started.ToString();
-  Ticker ticker(options.tick, [&] { host.Tick(); });
-  const auto all_lead = [&] {
-    return std::all_of(machines.begin(), machines.end(),
-                       [](const auto& item) { return item.second->leads(); });
-  };
-  while (!all_lead()) std::this_thread::yield();
+  BenchCluster cluster({folder, c.nodes, c.groups});
+  Store& store = cluster.first().store();
 
-  const StoreCounters before = (*store)->Counters();
-  const auto cpu_before = CpuSeconds();
+  const StoreCounters before = store.Counters();
+  const auto cpu_before = cluster.CpuSeconds();
   const Steady::time_point begin = Steady::now();
-  Load load(host, c);
+  Load load(cluster.first().host(), c);
   load.Run(duration);
   const double seconds = std::chrono::duration<double>(Steady::now() - begin).count();
-  const StoreCounters after = (*store)->Counters();
-  const auto cpu_after = CpuSeconds();
-  ticker.Stop();
-  host.Stop();
-  raft.Stop();
-  apply.Stop();
-  storage.Stop();
-
+  const StoreCounters after = store.Counters();
+  const auto cpu_after = cluster.CpuSeconds();
   std::vector<double> latencies = load.TakeLatencies();
   std::sort(latencies.begin(), latencies.end());
   const double count = static_cast<double>(latencies.size());
@@ -262,30 +176,63 @@ void PrintJson(const Measured& m) {
   std::printf("}}\n");
 }
 
-int Main(int argc, char** argv) {
-  if (argc < 2) {
-    std::fprintf(stderr, "usage: raft_host_bench FOLDER [SECONDS [GROUPS BYTES WINDOW]]\n");
-    return 2;
+// Groups that nobody uses: processor time of each node, per cent of one core.
+void RunIdle(const std::string& folder, int seconds, uint32_t groups, uint32_t nodes) {
+  BenchCluster cluster({folder, nodes, groups, /*spread=*/true});
+  const std::vector<double> before = cluster.CpuSecondsOfNodes();
+  const auto parts_before = cluster.CpuSeconds();
+  const Steady::time_point begin = Steady::now();
+  std::this_thread::sleep_for(std::chrono::seconds(seconds));
+  const std::vector<double> after = cluster.CpuSecondsOfNodes();
+  const double passed = std::chrono::duration<double>(Steady::now() - begin).count();
+  std::printf("{\"cpu_percent\": [");
+  for (size_t i = 0; i < before.size(); ++i) {
+    std::printf("%s%.2f", i == 0 ? "" : ", ", (after[i] - before[i]) * 100 / passed);
   }
-  const absl::Duration duration = absl::Seconds(argc > 2 ? std::atoi(argv[2]) : 5);
-  const std::string root = std::string(argv[1]) + "/raft_host_bench." + std::to_string(getpid());
-  if (argc > 5) {
-    std::filesystem::create_directories(root);
-    const Case only{static_cast<uint32_t>(std::atoi(argv[3])), std::strtoul(argv[4], nullptr, 10),
-                    std::atoi(argv[5])};
-    PrintJson(RunCase(only, root + "/store", duration));
-    std::filesystem::remove_all(root);
-    return 0;
+  std::printf("], \"first_by_part\": {");
+  const char* comma = "";
+  for (const auto& [part, used] : cluster.CpuSeconds()) {
+    const auto found = parts_before.find(part);
+    const double since = used - (found == parts_before.end() ? 0 : found->second);
+    std::printf("%s\"%s\": %.2f", comma, part.c_str(), since * 100 / passed);
+    comma = ", ";
   }
+  std::printf("}}\n");
+}
+
+uint32_t Number(const char* text) { return static_cast<uint32_t>(std::strtoul(text, nullptr, 10)); }
+
+void RunMany(const std::string& root, absl::Duration duration) {
   for (int window : {1, 64, 1024}) {
     for (uint32_t groups : {1u, 12u}) {
       for (size_t body_bytes : {1024, 4096, 16384}) {
-        std::filesystem::create_directories(root);
-        PrintLine(RunCase(Case{groups, body_bytes, window}, root + "/store", duration));
+        PrintLine(RunCase(Case{groups, body_bytes, window}, root, duration));
         std::filesystem::remove_all(root);
       }
     }
   }
+}
+
+int Main(int argc, char** argv) {
+  if (IsNodeProcess(argc, argv)) return RunNodeProcess(argv);
+  if (argc < 2) {
+    std::fprintf(stderr,
+                 "usage: raft_host_bench FOLDER [SECONDS [GROUPS BYTES WINDOW [NODES]]]\n"
+                 "       raft_host_bench FOLDER SECONDS idle GROUPS NODES\n");
+    return 2;
+  }
+  const int seconds = argc > 2 ? std::atoi(argv[2]) : 5;
+  const std::string root = std::string(argv[1]) + "/raft_host_bench." + std::to_string(getpid());
+  if (argc == 6 && std::string_view(argv[3]) == "idle") {
+    RunIdle(root, seconds, Number(argv[4]), Number(argv[5]));
+  } else if (argc > 5) {
+    const Case only{Number(argv[3]), Number(argv[4]), std::atoi(argv[5]),
+                    argc > 6 ? Number(argv[6]) : 1};
+    PrintJson(RunCase(only, root, absl::Seconds(seconds)));
+  } else {
+    RunMany(root, absl::Seconds(seconds));
+  }
+  std::filesystem::remove_all(root);
   return 0;
 }
 

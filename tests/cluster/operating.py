@@ -122,6 +122,39 @@ def new_policy_ends_rests():
         wait_until(lambda: lifecycle.copies_of(sink, "resting"), 20, "delivered by the new route")
 
 
+def stuck_destination():
+    """docs/runbooks/stuck-destination.md, from the look to the last way out; mail elsewhere goes on meanwhile."""
+    with sink_module.Sink() as sink:
+        options = harness.NodeOptions(routes={"stuck.test": dead_end(), "*": f"[127.0.0.1]:{sink.port}"},
+                                      retry_waits=("1h",), expiry="2h")
+        with harness.Node(options) as node:
+            node.start()
+            for number in range(4):
+                lifecycle.send(node, f"user{number}@stuck.test", f"stuck-{number}")
+            entries = queued(node, 4)
+            lifecycle.send(node, "user@other.test", "free")
+            wait_until(lambda: lifecycle.copies_of(sink, "free"), 20, "mail elsewhere goes on")
+            listed = node.cli("queue", "list", "--destination", "stuck.test", "--state", "deferred").stdout
+            expect(all(entry["queue_id"] in listed for entry in entries), f"all four are listed:\n{listed}")
+            shown = node.cli("queue", "show", entries[0]["queue_id"]).stdout
+            expect("refused" in shown.lower(), f"why:\n{shown}")
+
+            node.cli("queue", "hold", "--destination", "stuck.test", "--reason", "asked their postmaster")
+            expect_equal(node.queue()["held_messages"], 4, "held")
+            one = entries[0]["queue_id"]
+            node.cli("queue", "release", one)
+            node.cli("queue", "bounce", one, "--reason", "that mailbox is gone")
+            wait_until(lambda: node.queue()["messages"] == 3, 20, "one is bounced, and its notice delivered")
+
+            # The policy's way is mended while mail waits; what is released takes the new one.
+            node.cli("policy", "apply", policy_file(node, {"*": f"[127.0.0.1]:{sink.port}"}), "--comment", "moved")
+            expect_equal(node.queue()["held_messages"], 3, "a policy lets nothing go that is held")
+            node.cli("queue", "release", "--destination", "stuck.test")
+            wait_until(node.queue_empty, 20, "all that was released is delivered")
+            copies = [len(lifecycle.copies_of(sink, f"stuck-{number}")) for number in range(4)]
+            expect_equal(sorted(copies), [0, 1, 1, 1], "each is delivered once, but for the one that was bounced")
+
+
 def hold_survives_a_kill():
     with waiting_node() as node:
         node.start()
@@ -233,6 +266,8 @@ def http_door():
         code, metrics = node.http("/metrics")
         expect_equal(code, 200, "/metrics")
         expect("\nholdfast_messages_accepted_total 1\n" in metrics, f"the counter:\n{metrics[:600]}")
+        for gauge in ("messages 1", "recipients 1", "held_messages 0", "in_doubt 0"):
+            expect(f"\nholdfast_queue_{gauge}\n" in metrics, f"holdfast_queue_{gauge}:\n{metrics}")
         expect_equal(node.http("/healthz")[0], 200, "/healthz")
         expect("<html" in node.http("/")[1].lower(), "a page")
         by_cli, by_http = node.cli_json("status"), json.loads(node.http("/status.json")[1])
@@ -252,6 +287,7 @@ CASES = (
     ("in doubt after kill -9: listed, then attempted again", in_doubt_is_listed),
     ("in doubt after kill -9: held if policy says so", in_doubt_can_be_held),
     ("exit codes of holdfast", exit_codes),
+    ("a stuck destination, as the runbook says", stuck_destination),
     ("metrics, health, status and page over HTTP", http_door),
 )
 

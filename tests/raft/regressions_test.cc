@@ -273,6 +273,51 @@ TEST(RegressionTest, LeaderWithoutAQuorumStepsDown) {
   EXPECT_EQ(node.core().leader(), raft::kNoNode);
 }
 
+// openraft#1802: what was heard before an election, or twice, or of a log that is not ours, is no
+// quorum for the new leader's entries.
+TEST(RegressionTest, CommitTakesAQuorumOfThisTermAndOfDifferentNodes) {
+  OneCore node({1, 2, 3, 4, 5});
+  ASSERT_TRUE(node.core().Campaign().ok());
+  node.Settle();
+  for (uint64_t peer : {2, 3}) {
+    ASSERT_TRUE(node.core().Step(From(peer, MessageType::kVoteResponse, 1)).ok());
+  }
+  node.Settle();
+  ASSERT_EQ(node.core().role(), Role::kLeader);
+  const LogIndex first = node.log().LastIndex();
+  for (int i = 0; i < 3; ++i) node.Acknowledge(2, first);
+  Message stranger = From(9, MessageType::kAppendResponse, 1);
+  stranger.index = first;
+  (void)node.core().Step(stranger);
+  Message refused = From(3, MessageType::kAppendResponse, 1);
+  refused.index = first;
+  refused.reject = true;
+  ASSERT_TRUE(node.core().Step(refused).ok());
+  node.Settle();
+  EXPECT_LT(node.core().commit(), first);
+
+  // An election later the same answers must be given anew.
+  ASSERT_TRUE(node.core().Step(From(5, MessageType::kHeartbeat, 2)).ok());
+  node.Settle();
+  ASSERT_TRUE(node.core().Campaign().ok());
+  node.Settle();
+  for (uint64_t peer : {2, 3}) {
+    ASSERT_TRUE(node.core().Step(From(peer, MessageType::kVoteResponse, 3)).ok());
+  }
+  node.Settle();
+  ASSERT_EQ(node.core().role(), Role::kLeader);
+  const LogIndex second = node.log().LastIndex();
+  Message late = From(4, MessageType::kAppendResponse, 1);  // Of the first term.
+  late.index = second;
+  (void)node.core().Step(late);
+  node.Acknowledge(2, second);
+  node.Settle();
+  EXPECT_LT(node.core().commit(), first);
+  node.Acknowledge(3, second);
+  node.Settle();
+  EXPECT_EQ(node.core().commit(), second);
+}
+
 // ra#607, nebula#1769: a candidate that is sent a snapshot follows and takes it.
 TEST(RegressionTest, CandidateTakesASnapshot) {
   OneCore node({1, 2, 3});
