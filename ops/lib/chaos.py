@@ -13,6 +13,7 @@ import os
 import pathlib
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -54,6 +55,14 @@ class Chaos:
         tools = [tool for tool in TOOLS if shutil.which(tool, path=os.environ["PATH"] + ":/usr/sbin")]
         self.loads = chaos_world.Loads(self.targets, directory, options.rate, tools)
         self.done = {}  # Kind -> how often.
+        self.stopping = False  # An interrupt ends the faults early; the account is made all the same.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.on_signal)
+
+    def on_signal(self, _number, _frame):
+        if self.stopping:
+            raise KeyboardInterrupt
+        self.stopping = True
 
     def targets(self):
         return [node.target for node in self.cluster.nodes]
@@ -68,7 +77,7 @@ class Chaos:
         end = time.monotonic() + self.options.minutes * 60
         healthy = True
         number = 0
-        while healthy and time.monotonic() < end:
+        while healthy and not self.stopping and time.monotonic() < end:
             number += 1
             faults = chaos_faults.draw_faults(luck, self.cluster, kinds)
             calm = luck.random() ** 2 * CALM_SECONDS_MAX

@@ -382,10 +382,10 @@ def draw_faults(luck, cluster, kinds):
     if not two or first.alone or second.alone or links == 2:
         draws = draws[:1]
     for place, draw in enumerate(draws):
-        # A disk that can't be filled is made slow; without a shim nobody fills disks either.
+        # Not every disk can be filled.
         if draw.kind == "full disk" and draw.victim not in cluster.small_disks:
-            small = [number for number in numbers if number in cluster.small_disks and
-                     number not in (other.victim for other in draws)]
+            taken = {draw.other, *(other.victim for other in draws)}
+            small = [number for number in numbers if number in cluster.small_disks and number not in taken]
             draws[place] = dataclasses.replace(draw, victim=small[0]) if small else \
                 dataclasses.replace(draw, kind="SIGSTOP")
     return [KINDS[draw.kind][0](cluster, draw) for draw in draws]
