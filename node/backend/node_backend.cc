@@ -116,6 +116,11 @@ absl::Status NodeBackend::ClusterStatus(const AdminCall& /*call*/,
   return parts_.cluster.Status(response);
 }
 
+absl::Status NodeBackend::ClusterChecksums(const AdminCall& call,
+                                           admin::ClusterChecksumsResponse* response) {
+  return parts_.cluster.Checksums(call.deadline, response);
+}
+
 absl::Status NodeBackend::ClusterTransfer(const AdminCall& call,
                                           const admin::ClusterTransferRequest& request,
                                           admin::ClusterTransferResponse* response) {

@@ -72,6 +72,7 @@ void ClusterVerbs::Admit(NodeId node, const std::string& token,
                    if (!result.status.ok()) return done(result.status);
                    peer_call::Answer answer;
                    peer_call::Join& join = *answer.mutable_join();
+                   join.set_incarnation(parts_.room.incarnation());
                    for (const NodeRow& row : parts_.cluster.nodes()) {
                      if (row.removed || row.address.empty()) continue;
                      peer_call::KnownNode& known = *join.add_nodes();

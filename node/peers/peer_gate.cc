@@ -5,6 +5,15 @@
 namespace holdfast::node {
 namespace {
 
+// Told by a peer, so it may be anything.
+std::string IncarnationText(std::string_view incarnation) {
+  if (incarnation.empty()) return "0 (the first)";
+  return incarnation.size() == 32 &&
+                 incarnation.find_first_not_of("0123456789abcdef") == std::string_view::npos
+             ? std::string(incarnation.substr(0, 8))
+             : "(unreadable)";
+}
+
 std::string Milliseconds(uint64_t microseconds) { return format("{} ms", microseconds / 1000); }
 
 }  // namespace
@@ -13,6 +22,12 @@ void PeerGate::Serve(peer_call::Request::KindCase kind, CallServer server) {
   auto shared = std::make_shared<const CallServer>(std::move(server));
   MutexLock lock(mutex_);
   servers_[kind] = std::move(shared);
+}
+
+void PeerGate::SetLife(bool begun, std::string incarnation) {
+  MutexLock lock(mutex_);
+  begun_ = begun;
+  incarnation_ = std::move(incarnation);
 }
 
 void PeerGate::SetRemoved(std::set<NodeId> removed) {
@@ -47,6 +62,9 @@ std::string PeerGate::Hello(NodeId peer) {
       one.set_index(given.index);
     }
   }
+  MutexLock lock(mutex_);
+  hello.set_begun(begun_);
+  hello.set_incarnation(incarnation_);
   return EncodeHello(std::move(hello));
 }
 
@@ -109,6 +127,17 @@ absl::Status PeerGate::CheckHello(NodeId peer, const peer_call::Hello& hello) {
                peer.value(), Milliseconds(said->tick_us()), Milliseconds(said->heartbeat_us()),
                Milliseconds(said->election_min_us()), Milliseconds(own->tick_us()),
                Milliseconds(own->heartbeat_us()), Milliseconds(own->election_min_us())));
+  }
+  // Who has not begun yet is told the incarnation when it may.
+  if (said->begun() && own->begun() && said->incarnation() != own->incarnation()) {
+    return refuse(
+        absl::StatusCode::kFailedPrecondition,
+        format(
+            "node {} belongs to incarnation {} of this cluster, this node to {}: one of them was "
+            "recovered after the loss of a majority. What the other one has must not come back: "
+            "stop it, empty its data directory, and let it join under a new id",
+            peer.value(), IncarnationText(said->incarnation()),
+            IncarnationText(own->incarnation())));
   }
   const absl::Duration apart = absl::AbsDuration(absl::FromUnixMicros(said->wall_time_us()) -
                                                  absl::FromUnixMicros(own->wall_time_us()));

@@ -50,6 +50,9 @@ class PeerGate final : public raft::PeerHandler {
 
   // Calls of that kind go there from now on; until then they answer kUnavailable.
   void Serve(peer_call::Request::KindCase kind, CallServer server);
+  // Whether this node has begun to take part in its cluster, and in which incarnation; see
+  // FormingRecord. Before the first peer connects, and when either changes.
+  void SetLife(bool begun, std::string incarnation);
   // Nodes that were removed from the cluster: they are refused.
   void SetRemoved(std::set<NodeId> removed);
   // Who is told, on a thread of the transport, that a peer remembers what this node's store has
@@ -62,8 +65,8 @@ class PeerGate final : public raft::PeerHandler {
   PeerListener* listener() const { return listener_.load(std::memory_order_acquire); }
 
   std::string Hello(NodeId peer) override;
-  // kFailedPrecondition: other timers, a clock too far off, or a node that was removed.
-  // kUnimplemented: no common features. kDataLoss: see OnAmnesia().
+  // kFailedPrecondition: other timers, a clock too far off, a node that was removed, or one of
+  // another incarnation. kUnimplemented: no common features. kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
@@ -93,6 +96,8 @@ class PeerGate final : public raft::PeerHandler {
   // Who spoke before Open(), and what they said: a store that is not in use promises nothing more.
   std::set<NodeId> greeted_ ABSL_GUARDED_BY(mutex_);
   raft::AckMemory told_;  // By peer. Written under mutex_.
+  bool begun_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string incarnation_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::node

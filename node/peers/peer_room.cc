@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "node/config/process.h"
-#include "node/config/small_file.h"
+#include "node/peers/forming_file.h"
 
 namespace holdfast::node {
 namespace {
@@ -81,6 +81,11 @@ std::vector<NodeId> PeerRoom::nodes() const {
   return nodes;
 }
 
+std::string PeerRoom::incarnation() const {
+  MutexLock lock(mutex_);
+  return forming_ == nullptr ? "" : forming_->record().incarnation;
+}
+
 std::string PeerRoom::AddressOf(NodeId node) const {
   if (!settings_.cluster) return "";
   if (node == settings_.node_id) return settings_.cluster->address.ToString();
@@ -127,12 +132,11 @@ absl::Status PeerRoom::CheckAddress(const std::string& address) const {
 }
 
 absl::Status PeerRoom::LoadRecord(bool formed) {
-  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadSmallFile(RecordFile()));
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<FormingRecord> kept,
+                            ReadFormingRecord(settings_.data_dir));
   FormingRecord record;
-  if (text) {
-    absl::StatusOr<FormingRecord> read = FormingRecord::FromText(*text);
-    if (!read.ok()) return Annotate(read.status(), RecordFile());
-    record = *std::move(read);
+  if (kept) {
+    record = *std::move(kept);
     if (record.formed && !formed) {
       return MakeStatus(
           absl::StatusCode::kFailedPrecondition,
@@ -144,8 +148,9 @@ absl::Status PeerRoom::LoadRecord(bool formed) {
     recorded_formed_ = record.formed;
   } else {
     record.token = NewToken();
-    HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+    HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
   }
+  gate_.SetLife(formed, record.incarnation);
   auto forming = std::make_unique<Forming>(settings_.node_id, nodes(), queue_groups_,
                                            std::move(record), formed);
   MutexLock lock(mutex_);
@@ -237,7 +242,8 @@ absl::StatusOr<FirstNodes> PeerRoom::Form(const std::function<bool()>& give_up) 
       record = forming_->record();
     }
     if (missing.empty()) {
-      HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+      HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
+      gate_.SetLife(/*begun=*/true, record.incarnation);
       return FirstNodes{cluster_id_, nodes()};
     }
     if (clock_.SinceBoot() >= next_notice) {
@@ -285,6 +291,15 @@ absl::Status PeerRoom::JoiningRound() {
       changes.push_back({NodeId{node.node_id()}, false, node.address()});
     }
     SetNodes(changes);
+    // Before the store is there: whoever has one never speaks for another incarnation.
+    FormingRecord record;
+    {
+      MutexLock lock(mutex_);
+      forming_->SetIncarnation(answer->join().incarnation());
+      record = forming_->record();
+    }
+    HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
+    gate_.SetLife(/*begun=*/true, record.incarnation);
     return absl::OkStatus();
   }
   return why;
@@ -320,7 +335,7 @@ absl::Status PeerRoom::SetFormed() {
   }
   if (recorded_formed_) return absl::OkStatus();
   recorded_formed_ = true;
-  return WriteDurably(RecordFile(), record.ToText());
+  return WriteFormingRecord(settings_.data_dir, record);
 }
 
 void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat) {

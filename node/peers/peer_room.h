@@ -92,6 +92,8 @@ class PeerRoom {
   // By the node file and what changed since, with this one; ascending.
   std::vector<NodeId> nodes() const;
   std::string AddressOf(NodeId node) const;
+  // See FormingRecord. After Start().
+  std::string incarnation() const;
 
   void Stop();
 
@@ -103,7 +105,6 @@ class PeerRoom {
   absl::Status JoiningRound();
   std::vector<NodeId> PeersNow() const;
   peer_call::Forming SayForming();
-  std::string RecordFile() const { return settings_.data_dir + "/forming"; }
 
   const NodeSettings& settings_;
   const Clock& clock_;

@@ -86,6 +86,11 @@ timespec Plus(const timespec& time, int64_t nanoseconds) {
   return {sum / kNanosecondsASecond, sum % kNanosecondsASecond};
 }
 
+// What the kernel must be told for a wait until `until`. Earlier times ("has passed") stay.
+timespec KernelTime(const timespec& until) {
+  return until.tv_sec > kWallClockSeconds ? Plus(until, -Jump()) : until;
+}
+
 void DelaySync() {
   const int64_t delay_us = faults == nullptr ? 0 : faults->sync_us.load(std::memory_order_relaxed);
   if (delay_us <= 0) return;
@@ -124,7 +129,7 @@ time_t time(time_t* out) noexcept {
 int pthread_cond_timedwait(pthread_cond_t* condition, pthread_mutex_t* mutex,
                            const timespec* until) {
   Find();
-  const timespec real = until->tv_sec > kWallClockSeconds ? Plus(*until, -Jump()) : *until;
+  const timespec real = KernelTime(*until);
   return next_cond_timedwait(condition, mutex, &real);
 }
 
@@ -138,7 +143,7 @@ long syscall(long number, ...) noexcept {
   va_end(list);
   timespec real{};
   if (number == SYS_futex && (words[1] & FUTEX_CLOCK_REALTIME) != 0 && words[3] != 0) {
-    real = Plus(*reinterpret_cast<const timespec*>(words[3]), -Jump());
+    real = KernelTime(*reinterpret_cast<const timespec*>(words[3]));
     words[3] = reinterpret_cast<long>(&real);
   }
   return next_syscall(number, words[0], words[1], words[2], words[3], words[4], words[5]);

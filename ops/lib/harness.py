@@ -67,14 +67,17 @@ class NodeOptions:
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
     listener_extra: str = ""  # More fields of the listener.
+    address: str = "127.0.0.1"  # Where the node listens.
+    enter: tuple = ()  # What the node's command line begins with: it must end in an exec.
+    environment: dict = dataclasses.field(default_factory=dict)  # More of it.
 
 
 def node_text(directory, smtp_port, http_port, options):
     timers = " ".join(f"{name}: {text_string(value)}" for name, value in options.timers.items())
     return "\n".join([
         f"data_dir: {text_string(str(directory / 'data'))}",
-        f"listeners {{ address: \"127.0.0.1:{smtp_port}\" {options.listener_extra} }}",
-        f"http_address: \"127.0.0.1:{http_port}\"",
+        f"listeners {{ address: \"{options.address}:{smtp_port}\" {options.listener_extra} }}",
+        f"http_address: \"{options.address}:{http_port}\"",
         f"policy_file: {text_string(str(directory / 'policy.textproto'))}",
         "sessions { io_threads: 2 }",
         f"storage {{ disk_reserve_bytes: {options.disk_reserve_bytes} body_memtable_bytes: 67108864 }}",
@@ -138,8 +141,9 @@ class Node:
         self.starts += 1
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [find_binary("node/holdfastd"), "--config", str(self.config), *arguments],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*self.options.enter, find_binary("node/holdfastd"), "--config", str(self.config), *arguments],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self.options.environment})
 
     def start(self):
         """Starts and waits until mail is accepted. Returns the seconds that took."""
@@ -179,7 +183,7 @@ class Node:
     def http(self, path):
         """(status, text); (0, reason) when nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.options.address}:{self.http_port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
