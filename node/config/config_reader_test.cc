@@ -137,6 +137,18 @@ TEST(NodeConfigTest, BadFilesAreToldWhereAndWhat) {
   }
 }
 
+TEST(NodeConfigTest, AReachableListenerNeedsAHostname) {
+  const std::string needed =
+      "hostname is required when a listener can be reached from outside: add hostname: with the "
+      "fully qualified name of this host\n";
+  EXPECT_EQ(ReadNodeConfig("listeners { address: \"0.0.0.0:25\" }").ProblemText("f"),
+            "f:1:1: " + needed);
+  EXPECT_EQ(ReadNodeConfig("listeners { address: \"127.0.0.1:25\" }\n"
+                           "listeners { address: \"[::]:25\" }")
+                .ProblemText("f"),
+            "f:2:1: " + needed);
+}
+
 TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
   const BadFile files[] = {
       {"node_id: 0", "f:1:1: node_id must be between 1 and 4294967295, and is 0\n"},
@@ -152,12 +164,6 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
        "f:2:13: two listeners have the address 127.0.0.1:25\n"},
       {"listeners { address: \"127.0.0.1:25\" tls: STARTTLS }",
        "f:1:37: TLS needs a certificate; add tls { certificate_file key_file }\n"},
-      {"listeners { address: \"0.0.0.0:25\" }",
-       "f:1:1: hostname is required when a listener can be reached from outside: add hostname: "
-       "with the fully qualified name of this host\n"},
-      {"listeners { address: \"127.0.0.1:25\" }\nlisteners { address: \"[::]:25\" }",
-       "f:2:1: hostname is required when a listener can be reached from outside: add hostname: "
-       "with the fully qualified name of this host\n"},
       {"listeners { address: \"0.0.0.0:25\" }\nhostname: \"mail\"",
        "f:2:1: `mail` is no fully qualified name; write one as \"mail.example.com\"\n"},
       {"tls { certificate_file: \"c.pem\" }", "f:1:1: key_file is required in TlsFiles\n"},
