@@ -9,9 +9,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/amnesia.h"
 #include "node/config/process.h"
 #include "raft/host/group_host.h"
-#include "raft/storage/rocksdb_store.h"
 
 namespace holdfast::node {
 namespace {
@@ -33,7 +33,9 @@ bool MayBindAgain(const NodeSettings& settings) {
                       [](const ListenerSettings& one) { return one.address.port < 1024; });
 }
 
-raft::StoreOptions OptionsOf(const NodeSettings& settings, const Clock& clock) {
+}  // namespace
+
+raft::StoreOptions NodeStoreOptions(const NodeSettings& settings, const Clock& clock) {
   raft::StoreOptions options;
   options.directory = settings.data_dir + "/store";
   // The family holds up to four memtables, of which a flush merges two.
@@ -52,8 +54,6 @@ raft::StoreOptions OptionsOf(const NodeSettings& settings, const Clock& clock) {
   return options;
 }
 
-}  // namespace
-
 absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings) {
   struct statvfs space {};
   if (statvfs(settings.data_dir.c_str(), &space) != 0) {
@@ -64,17 +64,21 @@ absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings) {
 }
 
 absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock) {
-  return raft::StoreExists(OptionsOf(settings, clock));
+  return raft::StoreExists(NodeStoreOptions(settings, clock));
 }
 
 absl::StatusOr<OpenedStore> OpenNodeStore(
     const NodeSettings& settings, const Clock& clock, const std::string& cluster_id,
     const std::function<absl::StatusOr<FirstNodes>()>& first_nodes) {
-  const raft::StoreOptions options = OptionsOf(settings, clock);
+  const raft::StoreOptions options = NodeStoreOptions(settings, clock);
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, raft::StoreExists(options));
   OpenedStore opened;
+  HOLDFAST_RETURN_IF_ERROR(CheckNoAmnesia(settings.data_dir));
   if (exists) {
     absl::StatusOr<std::unique_ptr<raft::Store>> store = raft::OpenStore(options);
+    if (store.status().code() == absl::StatusCode::kDataLoss) {
+      return WithAdvice(store.status(), settings.data_dir);
+    }
     if (!store.ok()) return Annotate(store.status(), settings.data_dir);
     opened.store = *std::move(store);
   } else {

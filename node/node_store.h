@@ -11,6 +11,7 @@
 #include "base/status.h"
 #include "node/config/settings.h"
 #include "node/peers/peer_room.h"
+#include "raft/storage/rocksdb_store.h"
 #include "raft/storage/store.h"
 
 namespace holdfast::node {
@@ -23,6 +24,9 @@ struct OpenedStore {
   // The store was made by this call, or by one that was cut short: its cluster is empty.
   bool created = false;
 };
+
+// Where and how this node keeps its store.
+raft::StoreOptions NodeStoreOptions(const NodeSettings& settings, const Clock& clock);
 
 // What the data directory's file system has for us.
 absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings);

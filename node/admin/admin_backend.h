@@ -18,6 +18,7 @@
 namespace holdfast::admin {
 class StatusResponse;
 class ClusterStatusResponse;
+class ClusterChecksumsResponse;
 class ClusterTransferRequest;
 class ClusterTransferResponse;
 class ClusterJoinRequest;
@@ -65,6 +66,8 @@ class AdminBackend {
 
   virtual absl::Status ClusterStatus(const AdminCall& call,
                                      admin::ClusterStatusResponse* response) = 0;
+  virtual absl::Status ClusterChecksums(const AdminCall& call,
+                                        admin::ClusterChecksumsResponse* response) = 0;
   // kFailedPrecondition: no such group or node, nobody leads, or it can't lead.
   virtual absl::Status ClusterTransfer(const AdminCall& call,
                                        const admin::ClusterTransferRequest& request,

@@ -102,6 +102,10 @@ class AdminRpc final : public admin::Admin::Service {
                              admin::ClusterStatusResponse* response) override {
     return ToGrpc(backend_.ClusterStatus(CallOf(*context), response));
   }
+  grpc::Status ClusterChecksums(grpc::ServerContext* context, const admin::ClusterChecksumsRequest*,
+                                admin::ClusterChecksumsResponse* response) override {
+    return ToGrpc(backend_.ClusterChecksums(CallOf(*context), response));
+  }
   grpc::Status ClusterTransfer(grpc::ServerContext* context,
                                const admin::ClusterTransferRequest* request,
                                admin::ClusterTransferResponse* response) override {

@@ -53,6 +53,8 @@ class NodeBackend final : public AdminBackend {
   absl::Status GetStatus(const AdminCall& call, admin::StatusResponse* response) override;
   absl::Status ClusterStatus(const AdminCall& call,
                              admin::ClusterStatusResponse* response) override;
+  absl::Status ClusterChecksums(const AdminCall& call,
+                                admin::ClusterChecksumsResponse* response) override;
   absl::Status ClusterTransfer(const AdminCall& call, const admin::ClusterTransferRequest& request,
                                admin::ClusterTransferResponse* response) override;
   absl::Status ClusterJoin(const AdminCall& call, const admin::ClusterJoinRequest& request,

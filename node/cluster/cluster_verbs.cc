@@ -6,6 +6,8 @@
 #include <thread>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "node/cluster/state_checksum.h"
 #include "node/groups/group_tables.h"
 #include "queue/queue_view.h"
 
@@ -13,6 +15,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr std::chrono::milliseconds kLookInterval(10);
+constexpr std::chrono::seconds kOpenWait(5);
 constexpr absl::Duration kTransferWait = absl::Seconds(10);
 constexpr absl::Duration kAskLeaderTimeout = absl::Seconds(2);
 // An answer needs time to travel before the caller's own deadline.
@@ -42,6 +45,40 @@ absl::Status ClusterVerbs::Status(admin::ClusterStatusResponse* response) const 
   facts.now = parts_.clock.SinceBoot();
   FillClusterStatus(facts, response);
   return read;
+}
+
+absl::StatusOr<std::unique_ptr<raft::StateView>> ClusterVerbs::OpenView(GroupId group) const {
+  using Opened = absl::StatusOr<std::unique_ptr<raft::StateView>>;
+  auto opened = std::make_shared<std::promise<Opened>>();
+  std::future<Opened> answer = opened->get_future();
+  parts_.apply.Post(
+      [this, group, opened] { opened->set_value(parts_.store.OpenStateView(group)); });
+  // The context drops tasks once the node has stopped.
+  if (answer.wait_for(kOpenWait) != std::future_status::ready) {
+    return absl::DeadlineExceededError("the node is busy or stops");
+  }
+  return answer.get();
+}
+
+absl::Status ClusterVerbs::Checksums(absl::Time deadline,
+                                     admin::ClusterChecksumsResponse* response) const {
+  const auto give_up = [this, until = deadline - kAnswerTime] {
+    return parts_.clock.Now() >= until || stopping_.load();
+  };
+  response->set_node_id(parts_.self.value());
+  for (const GroupId group : parts_.store.groups()) {
+    const absl::StatusOr<std::unique_ptr<raft::StateView>> view = OpenView(group);
+    HOLDFAST_RETURN_IF_ERROR(view.status());
+    const absl::StatusOr<StateChecksum> sum = ChecksumOf(**view, give_up);
+    HOLDFAST_RETURN_IF_ERROR(Annotate(sum.status(), format("group {}", group.value())));
+    admin::GroupChecksum& row = *response->add_groups();
+    row.set_group(group.value());
+    row.set_applied_index(sum->applied);
+    row.set_applied_term(sum->applied_term);
+    row.set_rows(sum->rows);
+    row.set_checksum(format("{:08x}", sum->crc32c));
+  }
+  return absl::OkStatus();
 }
 
 // The leader ends its attempts first, so it has to be told, not only its Raft group.

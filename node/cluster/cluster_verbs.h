@@ -55,6 +55,9 @@ class ClusterVerbs {
 
   absl::Status Status(admin::ClusterStatusResponse* response) const;
 
+  // Of this node's replicas, each at a moment of its own. kDeadlineExceeded: not all were read.
+  absl::Status Checksums(absl::Time deadline, admin::ClusterChecksumsResponse* response) const;
+
   // Until somebody else leads or `deadline` (Clock::Now()) has passed.
   absl::Status Transfer(const admin::ClusterTransferRequest& request, absl::Time deadline,
                         admin::ClusterTransferResponse* response);
@@ -90,6 +93,8 @@ class ClusterVerbs {
                             admin::ClusterMembersResponse* response) const;
   absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);
   bool AttemptsIdle() const;
+  // Asks the apply context for it, so that rows and mark are of one moment.
+  absl::StatusOr<std::unique_ptr<raft::StateView>> OpenView(GroupId group) const;
 
   const Parts parts_;
   std::atomic<bool> stopping_{false};

@@ -42,6 +42,7 @@ bool ClusterVerbs::IsAlive(NodeId node) const {
 }
 
 absl::Status ClusterVerbs::Decide(command::Command command, absl::Time deadline) {
+  HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   HOLDFAST_RETURN_IF_ERROR(bytes.status());
   auto answered = std::make_shared<std::promise<absl::Status>>();
@@ -58,6 +59,7 @@ absl::Status ClusterVerbs::Decide(command::Command command, absl::Time deadline)
 
 void ClusterVerbs::Admit(NodeId node, const std::string& token,
                          std::function<void(absl::StatusOr<peer_call::Answer>)> done) {
+  if (absl::Status may = parts_.health.MayStamp(); !may.ok()) return done(may);
   command::Command command;
   command::AdmitNode& admit = *command.mutable_admit_node();
   admit.set_node_id(node.value());
@@ -70,6 +72,7 @@ void ClusterVerbs::Admit(NodeId node, const std::string& token,
                    if (!result.status.ok()) return done(result.status);
                    peer_call::Answer answer;
                    peer_call::Join& join = *answer.mutable_join();
+                   join.set_incarnation(parts_.room.incarnation());
                    for (const NodeRow& row : parts_.cluster.nodes()) {
                      if (row.removed || row.address.empty()) continue;
                      peer_call::KnownNode& known = *join.add_nodes();

@@ -55,6 +55,11 @@ class BatchTables final : public ControlTables {
 
 }  // namespace
 
+std::vector<NodeRow> ReadNodes(const raft::StateReader& rows) {
+  BatchTables tables(rows, nullptr);
+  return ControlState(tables).Nodes();
+}
+
 ControlMachine::ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
                                Admission& admission, NodesCallback on_nodes)
     : reader_(std::move(reader)),

@@ -24,6 +24,10 @@ namespace holdfast::node {
 // The list of nodes that came and went, and its version.
 using NodesCallback = std::function<void(std::vector<NodeRow> nodes, uint64_t version)>;
 
+// Of committed rows of the control group; kept by whoever has no machine for them. Unreadable rows
+// end the process.
+std::vector<NodeRow> ReadNodes(const raft::StateReader& rows);
+
 class ControlMachine final : public raft::StateMachine {
  public:
   // `on_nodes` gets the list of nodes that came and went: from Load(), and on the apply context

@@ -31,6 +31,7 @@ std::string FormingRecord::ToText() const {
   std::string text = format("{}\ntoken {}\n", kFirstLine, token);
   for (const auto& [node, its] : tokens) text += format("node {} {}\n", node.value(), its);
   if (formed) text += "formed\n";
+  if (!incarnation.empty()) text += format("incarnation {}\n", incarnation);
   return text;
 }
 
@@ -57,6 +58,8 @@ absl::StatusOr<FormingRecord> FormingRecord::FromText(std::string_view text) {
       record.tokens[NodeId{node}] = line.substr(1);
     } else if (line == "formed") {
       record.formed = true;
+    } else if (line.starts_with("incarnation ") && IsToken(line.substr(12))) {
+      record.incarnation = line.substr(12);
     } else {
       return bad;
     }
@@ -72,6 +75,7 @@ Forming::Forming(NodeId self, std::vector<NodeId> nodes, uint32_t queue_groups,
       queue_groups_(queue_groups),
       token_(std::move(record.token)),
       tokens_(std::move(record.tokens)),
+      incarnation_(std::move(record.incarnation)),
       formed_(formed) {
   tokens_[self_] = token_;
 }
@@ -139,6 +143,6 @@ std::vector<NodeId> Forming::Missing() const {
   return missing;
 }
 
-FormingRecord Forming::record() const { return {token_, tokens_, formed_}; }
+FormingRecord Forming::record() const { return {token_, tokens_, formed_, incarnation_}; }
 
 }  // namespace holdfast::node

@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -26,6 +27,9 @@ struct FormingRecord {
   std::string token;                     // 32 hexadecimal digits.
   std::map<NodeId, std::string> tokens;  // Of all first nodes, once it is known. With ours.
   bool formed = false;                   // The store was made: without it this life is over.
+  // 32 hexadecimal digits, drawn when the cluster was recovered from the loss of a majority; empty:
+  // never. Nodes of different incarnations refuse each other.
+  std::string incarnation{};
 
   std::string ToText() const;
   // kDataLoss: not such a text.
@@ -54,6 +58,8 @@ class Forming {
   bool complete() const { return Missing().empty(); }
   FormingRecord record() const;
   void SetFormed() { formed_ = true; }
+  // Told by who let us join.
+  void SetIncarnation(std::string incarnation) { incarnation_ = std::move(incarnation); }
   bool formed() const { return formed_; }
 
  private:
@@ -62,6 +68,7 @@ class Forming {
   const uint32_t queue_groups_;
   const std::string token_;
   std::map<NodeId, std::string> tokens_;
+  std::string incarnation_;
   bool formed_;
 };
 

@@ -54,6 +54,21 @@ TEST(FormingTest, OtherListsAreRefused) {
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST(FormingTest, TheRecordKeepsTheIncarnation) {
+  FormingRecord record{Token('a'), {{NodeId{2}, Token('b')}}, true, Token('c')};
+  absl::StatusOr<FormingRecord> read = FormingRecord::FromText(record.ToText());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->incarnation, Token('c'));
+  record.incarnation.clear();
+  read = FormingRecord::FromText(record.ToText());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->incarnation, "");
+  EXPECT_FALSE(FormingRecord::FromText(record.ToText() + "incarnation 7\n").ok());
+  Forming joined = Node(4, 'd');
+  joined.SetIncarnation(Token('e'));
+  EXPECT_EQ(joined.record().incarnation, Token('e'));
+}
+
 TEST(FormingTest, EachRoundCountsAlone) {
   Forming one = Node(1, 'a');
   EXPECT_TRUE(one.OnSaid(NodeId{2}, Node(2, 'b').Say()).ok());

@@ -52,6 +52,25 @@ TEST_F(PeerGateTest, AClockFarOffIsRefused) {
   EXPECT_TRUE(Hear(other).ok());
 }
 
+TEST_F(PeerGateTest, AnotherIncarnationIsRefusedOnceBothHaveBegun) {
+  PeerGate other(TimingSettings{}, clock_);
+  other.SetLife(/*begun=*/true, std::string(32, 'a'));
+  EXPECT_TRUE(Hear(other).ok()) << "this node has not begun";
+  gate_.SetLife(/*begun=*/true, "");
+  const absl::Status refused = Hear(other);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_NE(
+      Message(refused).find("belongs to incarnation aaaaaaaa of this cluster, this node to 0"),
+      std::string_view::npos)
+      << refused;
+  gate_.SetLife(/*begun=*/true, std::string(32, 'a'));
+  EXPECT_TRUE(Hear(other).ok());
+  other.SetLife(/*begun=*/true, "\x1b[2J");
+  EXPECT_NE(Message(Hear(other)).find("(unreadable)"), std::string_view::npos);
+  other.SetLife(/*begun=*/false, "");
+  EXPECT_TRUE(Hear(other).ok()) << "the other node has not begun";
+}
+
 TEST_F(PeerGateTest, AnUnknownFeatureLevelIsRefused) {
   peer_call::Hello hello = *DecodeHello(gate_.Hello(kPeer));
   hello.set_feature_level_min(kFeatureLevelMax + 1);

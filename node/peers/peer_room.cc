@@ -1,14 +1,7 @@
 #include "node/peers/peer_room.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
-#include <cstring>
-#include <fstream>
-#include <iterator>
 #include <set>
 #include <thread>
 #include <utility>
@@ -17,6 +10,7 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "node/config/process.h"
+#include "node/peers/forming_file.h"
 
 namespace holdfast::node {
 namespace {
@@ -27,42 +21,6 @@ constexpr absl::Duration kFormingTimeout = absl::Seconds(2);
 constexpr absl::Duration kJoiningTimeout = absl::Seconds(6);  // It is a proposal.
 constexpr absl::Duration kFormingPause = absl::Milliseconds(200);
 constexpr absl::Duration kFormingNotice = absl::Seconds(10);
-constexpr size_t kRecordBytesMax = 16 << 10;
-
-absl::Status SystemError(const std::string& what, const std::string& path) {
-  return MakeStatus(absl::StatusCode::kUnavailable, "{} {}: {}", what, path, std::strerror(errno));
-}
-
-// In one piece, and on disk when this returns.
-absl::Status WriteDurably(const std::string& path, const std::string& text) {
-  const std::string next = path + ".next";
-  const int file = open(next.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (file < 0) return SystemError("cannot write", next);
-  const ssize_t written = write(file, text.data(), text.size());
-  const bool kept = written == static_cast<ssize_t>(text.size()) && fsync(file) == 0;
-  const absl::Status status = kept ? absl::OkStatus() : SystemError("cannot write", next);
-  close(file);
-  HOLDFAST_RETURN_IF_ERROR(status);
-  if (rename(next.c_str(), path.c_str()) != 0) return SystemError("cannot write", path);
-  const std::string folder = path.substr(0, path.rfind('/'));
-  const int directory = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) return SystemError("cannot open", folder);
-  const bool synced = fsync(directory) == 0;
-  const absl::Status end = synced ? absl::OkStatus() : SystemError("cannot sync", folder);
-  close(directory);
-  return end;
-}
-
-// nullopt: no such file.
-absl::StatusOr<std::optional<std::string>> ReadSmall(const std::string& path) {
-  if (access(path.c_str(), F_OK) != 0) return std::optional<std::string>();
-  std::ifstream in(path, std::ios::binary);
-  std::string text(kRecordBytesMax, '\0');
-  in.read(text.data(), static_cast<std::streamsize>(text.size()));
-  if (in.bad() || !in.eof()) return SystemError("cannot read", path);
-  text.resize(static_cast<size_t>(in.gcount()));
-  return std::optional<std::string>(std::move(text));
-}
 
 std::string NewToken() {
   Random random = Random::FromKernel();
@@ -123,6 +81,11 @@ std::vector<NodeId> PeerRoom::nodes() const {
   return nodes;
 }
 
+std::string PeerRoom::incarnation() const {
+  MutexLock lock(mutex_);
+  return forming_ == nullptr ? "" : forming_->record().incarnation;
+}
+
 std::string PeerRoom::AddressOf(NodeId node) const {
   if (!settings_.cluster) return "";
   if (node == settings_.node_id) return settings_.cluster->address.ToString();
@@ -169,12 +132,11 @@ absl::Status PeerRoom::CheckAddress(const std::string& address) const {
 }
 
 absl::Status PeerRoom::LoadRecord(bool formed) {
-  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> text, ReadSmall(RecordFile()));
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<FormingRecord> kept,
+                            ReadFormingRecord(settings_.data_dir));
   FormingRecord record;
-  if (text) {
-    absl::StatusOr<FormingRecord> read = FormingRecord::FromText(*text);
-    if (!read.ok()) return Annotate(read.status(), RecordFile());
-    record = *std::move(read);
+  if (kept) {
+    record = *std::move(kept);
     if (record.formed && !formed) {
       return MakeStatus(
           absl::StatusCode::kFailedPrecondition,
@@ -186,8 +148,9 @@ absl::Status PeerRoom::LoadRecord(bool formed) {
     recorded_formed_ = record.formed;
   } else {
     record.token = NewToken();
-    HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+    HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
   }
+  gate_.SetLife(formed, record.incarnation);
   auto forming = std::make_unique<Forming>(settings_.node_id, nodes(), queue_groups_,
                                            std::move(record), formed);
   MutexLock lock(mutex_);
@@ -227,6 +190,7 @@ absl::Status PeerRoom::Start(bool formed) {
   });
   gate_.Serve(peer_call::Request::kBeat,
               [this](NodeId peer, peer_call::Request request, auto reply) {
+                if (gate_.listener() != nullptr) gate_.listener()->OnBeat(peer, request.beat());
                 beats_.Put(peer, std::move(*request.mutable_beat()), clock_.SinceBoot());
                 reply(peer_call::Answer());
               });
@@ -278,7 +242,8 @@ absl::StatusOr<FirstNodes> PeerRoom::Form(const std::function<bool()>& give_up) 
       record = forming_->record();
     }
     if (missing.empty()) {
-      HOLDFAST_RETURN_IF_ERROR(WriteDurably(RecordFile(), record.ToText()));
+      HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
+      gate_.SetLife(/*begun=*/true, record.incarnation);
       return FirstNodes{cluster_id_, nodes()};
     }
     if (clock_.SinceBoot() >= next_notice) {
@@ -326,6 +291,15 @@ absl::Status PeerRoom::JoiningRound() {
       changes.push_back({NodeId{node.node_id()}, false, node.address()});
     }
     SetNodes(changes);
+    // Before the store is there: whoever has one never speaks for another incarnation.
+    FormingRecord record;
+    {
+      MutexLock lock(mutex_);
+      forming_->SetIncarnation(answer->join().incarnation());
+      record = forming_->record();
+    }
+    HOLDFAST_RETURN_IF_ERROR(WriteFormingRecord(settings_.data_dir, record));
+    gate_.SetLife(/*begun=*/true, record.incarnation);
     return absl::OkStatus();
   }
   return why;
@@ -361,7 +335,7 @@ absl::Status PeerRoom::SetFormed() {
   }
   if (recorded_formed_) return absl::OkStatus();
   recorded_formed_ = true;
-  return WriteDurably(RecordFile(), record.ToText());
+  return WriteFormingRecord(settings_.data_dir, record);
 }
 
 void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat) {
@@ -370,7 +344,9 @@ void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make
 }
 
 void PeerRoom::Tick() {
-  if (transport_ == nullptr || make_beat_ == nullptr || clock_.SinceBoot() < next_beat_) return;
+  if (transport_ == nullptr || make_beat_ == nullptr) return;
+  const bool soon = beat_soon_.exchange(false, std::memory_order_acq_rel);
+  if (!soon && clock_.SinceBoot() < next_beat_) return;
   next_beat_ = clock_.SinceBoot() + kBeatInterval;
   peer_call::Request question;
   *question.mutable_beat() = make_beat_();

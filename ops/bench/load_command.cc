@@ -96,8 +96,8 @@ int RunLoad(const LoadOptions& options, const Streams& streams) {
   asio::co_spawn(io, WatchSignals(io, signals, load), Rethrow);
   asio::co_spawn(io, Progress(load, clock, second, options.quiet, streams.err), Rethrow);
   asio::co_spawn(io, load.Run(), [&](std::exception_ptr failed) {
-    second.cancel();
-    signals.cancel();
+    // Not by cancelling what waits: a tick that has come already would wait for the next one.
+    io.stop();
     Rethrow(failed);
   });
   io.run();

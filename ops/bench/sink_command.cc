@@ -44,12 +44,14 @@ absl::Status WritePortFile(const std::string& path, uint16_t port) {
   return absl::OkStatus();
 }
 
-asio::awaitable<void> Progress(const Sink& sink, asio::steady_timer& timer, std::ostream& err) {
+asio::awaitable<void> Progress(const Sink& sink, asio::steady_timer& timer, const bool& stopping,
+                               std::ostream& err) {
   uint64_t before = 0;
   while (true) {
     timer.expires_after(std::chrono::seconds(1));
     auto [error] = co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
-    if (error) co_return;
+    // A tick that has come already can't be cancelled.
+    if (error || stopping) co_return;
     // An idle sink says nothing.
     const uint64_t arrived = sink.counts().arrived();
     if (arrived != before) err << "(+" << arrived - before << ") " << SinkText(sink.counts());
@@ -82,9 +84,11 @@ int RunSink(const SinkOptions& options, const Streams& streams) {
   asio::signal_set signals(io, SIGINT, SIGTERM);
   asio::steady_timer second(io);
   std::function<void()> stop;
+  bool stopping = false;
   Sink sink(io.get_executor(), options, clock, record.get(), [&] { stop(); });
   stop = [&] {
     signals.cancel();
+    stopping = true;
     second.cancel();
     sink.Stop(kStopDeadline);
   };
@@ -98,7 +102,7 @@ int RunSink(const SinkOptions& options, const Streams& streams) {
     if (!written.ok()) return Fail(streams, written);
   }
   streams.out << "port " << bound->port << std::endl;
-  if (!options.quiet) asio::co_spawn(io, Progress(sink, second, streams.err), Rethrow);
+  if (!options.quiet) asio::co_spawn(io, Progress(sink, second, stopping, streams.err), Rethrow);
   io.run();
   if (record != nullptr && sink.record_failure().ok()) {
     const absl::Status flushed = record->Flush();

@@ -71,7 +71,13 @@ void PrintNodes(const admin::ClusterStatusResponse& status, std::ostream& out) {
     if (!node.not_ready_reason().empty()) {
       out << format("node {} refuses mail: {}\n", node.node_id(), Shown(node.not_ready_reason()));
     }
-    if (node.handed_over_group() != 0) {
+    if (node.overloaded() || node.recovering()) {
+      out << format("node {} {}: {}\n", node.node_id(),
+                    node.overloaded() ? "is overloaded, groups leave it"
+                                      : "was overloaded, groups stay away until it is calm",
+                    Shown(node.load_reason()));
+    }
+    if (node.has_handed_over()) {
       out << format("node {} handed group {} over at {}: {}\n", node.node_id(),
                     node.handed_over_group(), TimeText(node.handed_over()),
                     Shown(node.handed_over_reason()));
@@ -105,10 +111,46 @@ void PrintCluster(const admin::ClusterStatusResponse& status, std::ostream& out)
   groups.Print(out);
 }
 
+void PrintChecksums(const admin::ClusterChecksumsResponse& response, std::ostream& out) {
+  out << format("replicas of node {}: equal to those of others that have applied as much\n\n",
+                response.node_id());
+  Table groups({{"GROUP"},
+                {"APPLIED", Align::kRight},
+                {"TERM", Align::kRight},
+                {"ROWS", Align::kRight},
+                {"CHECKSUM"}});
+  for (const admin::GroupChecksum& group : response.groups()) {
+    groups.AddRow({group.group() == 0 ? "control" : format("{}", group.group()),
+                   CountText(group.applied_index()), format("{}", group.applied_term()),
+                   CountText(group.rows()), Shown(group.checksum())});
+  }
+  groups.Print(out);
+}
+
+void RunChecksums(Session& session) {
+  admin::ClusterChecksumsResponse response;
+  if (!session.Call(&admin::Admin::Stub::ClusterChecksums, admin::ClusterChecksumsRequest(),
+                    &response)) {
+    return;
+  }
+  if (session.json()) {
+    session.PrintJson(response);
+  } else {
+    PrintChecksums(response, session.out());
+  }
+}
+
 void AddClusterStatus(CLI::App& cluster, Session& session) {
   CLI::App* const status = cluster.add_subcommand("status", "Nodes, groups, leaders, lag and load");
-  status->footer("Examples:\n  holdfast cluster status\n  holdfast cluster status --output json");
-  session.OnRun(status, [&session] {
+  auto checksums = std::make_shared<bool>(false);
+  status->add_flag(
+      "--checksums", *checksums,
+      "instead: a checksum of each of the asked node's replicas, reading all their rows");
+  status->footer(
+      "Examples:\n  holdfast cluster status\n  holdfast cluster status --output json\n"
+      "  holdfast cluster status --checksums");
+  session.OnRun(status, [&session, checksums] {
+    if (*checksums) return RunChecksums(session);
     admin::ClusterStatusResponse response;
     if (!session.Call(&admin::Admin::Stub::ClusterStatus, admin::ClusterStatusRequest(),
                       &response)) {
@@ -294,6 +336,7 @@ void AddCluster(CLI::App& app, Session& session) {
   AddTransfer(*cluster, session);
   AddJoin(*cluster, session);
   AddRemove(*cluster, session);
+  AddRecover(*cluster, session);
 }
 
 void AddNode(CLI::App& app, Session& session) {

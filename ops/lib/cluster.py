@@ -49,7 +49,10 @@ class Cluster:
         known = self.first if join else self.ports
         others = {other: self.via(number, other, self.ports[other]) for other in known if other != number}
         extra = cluster_lines(number, self.ports[number], others, self.cluster_id, join)
-        return harness.Node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
+        return self.make_node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
+
+    def make_node(self, options):
+        return harness.Node(options)
 
     def add(self, number):
         """A node that wants to join: not started, and not announced to the others."""

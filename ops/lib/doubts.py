@@ -1,8 +1,8 @@
 """What the nodes' logs say of attempts whose outcome nobody knew. Pure: text in, values out.
 
 A second copy of a message is allowed only where an attempt was in doubt: a node that settles such a unit
-says `event=in_doubt queue_id=...` before the unit can be sent again. So at no time may there be more copies
-than one and the events until then.
+says `event=in_doubt queue_id=...` before the unit can be sent again. Where the remote itself fell silent after the
+dot, the attempt's own line says `in doubt`. So at no time may there be more copies than one and the events until then.
 """
 
 import collections
@@ -27,28 +27,30 @@ def seconds_of(stamp):
 
 
 class Doubts:
-    """Of all nodes' logs together."""
+    """Of all nodes' logs together. `true_times`: for each log, what turns its stamps into true seconds since 1970."""
 
-    def __init__(self, texts):
+    def __init__(self, texts, true_times=None):
         self.identities = {}  # queue id -> our id of the message, from its Message-ID.
         self.groups = {}  # queue id -> group, of what was delivered, deferred or in doubt.
         events = collections.defaultdict(list)  # queue id -> times.
-        for text in texts:
+        texts = list(texts)
+        for text, true_time in zip(texts, true_times or [float] * len(texts)):
             for line in text.splitlines():
                 if " queue_id=" in line:
-                    self._read(fields(line), events)
+                    self._read(fields(line), events, true_time)
         # Our id -> when its doubts were settled, seconds since 1970.
         self.settled = {self.identities.get(queue_id, queue_id): sorted(times) for queue_id, times in events.items()}
 
-    def _read(self, entry, events):
+    def _read(self, entry, events, true_time):
         queue_id = entry["queue_id"]
         match = _IDENTITY.search(entry.get("message_id", ""))
         if match:
             self.identities.setdefault(queue_id, match.group(1))
         if "group" in entry:
             self.groups.setdefault(queue_id, int(entry["group"]))
-        if entry.get("event") == "in_doubt":
-            events[queue_id].append(seconds_of(entry["ts"]))
+        silent = entry.get("event") == "attempt" and entry.get("reply", "").endswith(", in doubt")
+        if entry.get("event") == "in_doubt" or silent:
+            events[queue_id].append(true_time(seconds_of(entry["ts"])))
 
     def unexplained(self, repeated, epoch):
         """Of account.Account.repeated: [(key, times)] with more copies than attempts in doubt allow.

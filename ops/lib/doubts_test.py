@@ -36,6 +36,18 @@ def a_copy_before_the_doubt_is_not_explained():
     expect_equal(len(doubts.unexplained({("m-1", "c@d.test"): [1.0, 2.0]}, SETTLED - 2.5)), 1, "faults")
 
 
+def a_silent_remote_explains_a_copy():
+    silent = ('ts=2026-01-01T00:00:09.000Z level=info event=attempt node=1 group=7 queue_id=Q1 '
+              'reply="delivered 0, deferred 1, failed 0, not sent 0, in doubt" attempt=1\n')
+    doubts = Doubts([ACCEPTED, silent, silent.replace("Q1", "Q2").replace(", in doubt", "")])
+    expect_equal(doubts.settled, {"m-1": [SETTLED]}, "settled")
+
+
+def a_clock_that_jumped_is_set_right():
+    doubts = Doubts([ACCEPTED, IN_DOUBT], [float, lambda seen: seen - 60.0])
+    expect_equal(doubts.settled, {"m-1": [SETTLED - 60.0]}, "settled")
+
+
 def other_copies_are_not_explained():
     doubts = Doubts([ACCEPTED, IN_DOUBT + OTHER])
     expect_equal(doubts.unexplained({("m-2", "x@d.test"): [1.0, 2.0]}, SETTLED), [(("m-2", "x@d.test"), [1.0, 2.0])], "faults")
@@ -47,6 +59,8 @@ def main():
     counter.run("reads fields", reads_fields)
     counter.run("one event explains one copy", one_event_explains_one_copy)
     counter.run("a copy before the doubt is not explained", a_copy_before_the_doubt_is_not_explained)
+    counter.run("a silent remote explains a copy", a_silent_remote_explains_a_copy)
+    counter.run("a clock that jumped is set right", a_clock_that_jumped_is_set_right)
     counter.run("other copies are not explained", other_copies_are_not_explained)
     return counter.finish()
 

@@ -62,22 +62,27 @@ class NodeOptions:
     disk_reserve_bytes: int = 16 << 20
     connections_per_destination_max: int = 20
     timers: dict = dataclasses.field(default_factory=dict)  # More fields of `timing`: name -> duration.
+    # The machine that runs tests is shared: its load is not to move groups.
+    overload: str = "overload { event_loop_lag_max: \"0s\" sync_latency_max: \"0s\" cpu_wait_percent_max: 0 }\n"
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
     listener_extra: str = ""  # More fields of the listener.
+    address: str = "127.0.0.1"  # Where the node listens.
+    enter: tuple = ()  # What the node's command line begins with: it must end in an exec.
+    environment: dict = dataclasses.field(default_factory=dict)  # More of it.
 
 
 def node_text(directory, smtp_port, http_port, options):
     timers = " ".join(f"{name}: {text_string(value)}" for name, value in options.timers.items())
     return "\n".join([
         f"data_dir: {text_string(str(directory / 'data'))}",
-        f"listeners {{ address: \"127.0.0.1:{smtp_port}\" {options.listener_extra} }}",
-        f"http_address: \"127.0.0.1:{http_port}\"",
+        f"listeners {{ address: \"{options.address}:{smtp_port}\" {options.listener_extra} }}",
+        f"http_address: \"{options.address}:{http_port}\"",
         f"policy_file: {text_string(str(directory / 'policy.textproto'))}",
         "sessions { io_threads: 2 }",
         f"storage {{ disk_reserve_bytes: {options.disk_reserve_bytes} body_memtable_bytes: 67108864 }}",
         f"timing {{ drain_deadline: {text_string(options.drain_deadline)} {timers} }}",
-        options.node_extra, ""])
+        options.overload + options.node_extra, ""])
 
 
 def policy_text(options):
@@ -136,8 +141,9 @@ class Node:
         self.starts += 1
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [find_binary("node/holdfastd"), "--config", str(self.config), *arguments],
-                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                [*self.options.enter, find_binary("node/holdfastd"), "--config", str(self.config), *arguments],
+                cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                env={**os.environ, **self.options.environment})
 
     def start(self):
         """Starts and waits until mail is accepted. Returns the seconds that took."""
@@ -177,7 +183,7 @@ class Node:
     def http(self, path):
         """(status, text); (0, reason) when nobody answers."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://{self.options.address}:{self.http_port}{path}", timeout=5) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")

@@ -3,6 +3,7 @@
 with Network() as network:
     cluster = Cluster(3, options, via=network.via)
     network.cut(3)
+    network.block(1, 2)  # 2 no longer hears 1, which still hears 2
     network.heal()
 
 A cut is a black hole, as a failed switch is: connections stay open and new ones are accepted, but nothing
@@ -18,9 +19,13 @@ STOP_SECONDS = 10.0
 
 
 class Network:
+    can_lose = False  # TCP never does.
+    hub = "127.0.0.1"
+
     def __init__(self):
         self._loop = asyncio.new_event_loop()
-        self._links = []  # (number, other, event that is set while the link passes).
+        # (number, other, event that is set while the link passes from number to other, and from other to number).
+        self._links = []
         self._tasks = set()
         self._servers = []
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -41,29 +46,39 @@ class Network:
 
     def cut(self, number):
         """Node `number` and all others no longer reach each other."""
-        self._call(self._set(lambda here, there: number not in (here, there)))
+        self._call(self._set(lambda sender, receiver: number not in (sender, receiver), also_cut=False))
+
+    def block(self, sender, receiver):
+        """Nothing that `sender` sends reaches `receiver`; what was cut already stays so."""
+        self._call(self._set(lambda here, there: (here, there) != (sender, receiver), also_cut=True))
+
+    def cut_towards(self, number):
+        """What the others send on connections of their own no longer reaches node `number`; what it sends arrives."""
+        self._call(self._set(lambda _here, there: number != there))
 
     def heal(self):
-        self._call(self._set(lambda _here, _there: True))
+        self._call(self._set(lambda _sender, _receiver: True, also_cut=False))
 
     def _call(self, coroutine):
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(STOP_SECONDS)
 
-    async def _set(self, passes):
-        for number, other, passing in self._links:
-            if passes(number, other):
-                passing.set()
-            else:
-                passing.clear()
+    async def _set(self, passes, also_cut):
+        for number, other, there, back in self._links:
+            for passing, sender, receiver in ((there, number, other), (back, other, number)):
+                if not passes(sender, receiver):
+                    passing.clear()
+                elif not also_cut:
+                    passing.set()
 
     async def _listen(self, number, other, port):
-        passing = asyncio.Event()
-        passing.set()
-        self._links.append((number, other, passing))
+        there, back = asyncio.Event(), asyncio.Event()
+        there.set()
+        back.set()
+        self._links.append((number, other, there, back))
 
         async def accepted(reader, writer):
             self._keep(asyncio.current_task())
-            await self._join(reader, writer, port, passing)
+            await self._join(reader, writer, port, there, back)
 
         server = await asyncio.start_server(accepted, "127.0.0.1", 0)
         self._servers.append(server)
@@ -73,14 +88,15 @@ class Network:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _join(self, reader, writer, port, passing):
-        await passing.wait()
+    async def _join(self, reader, writer, port, there, back):
+        await there.wait()
+        await back.wait()
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:
             writer.close()
             return
-        pumps = [self._pump(reader, far_writer, passing), self._pump(far_reader, writer, passing)]
+        pumps = [self._pump(reader, far_writer, there), self._pump(far_reader, writer, back)]
         try:
             await asyncio.gather(*pumps)
         finally:

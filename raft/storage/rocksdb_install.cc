@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "raft/storage/rocksdb_log.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
@@ -87,18 +88,13 @@ class RocksDbInstall final : public StateInstall {
 
   absl::Status PutBody(const BodyKey& key, const Body& body) override {
     HOLDFAST_CHECK(key.group == group_) << "a body of group " << key.group;
-    const std::string disk_key = BodyDiskKey(incarnation_, key);
-    const std::string frame = EncodeBodyFrame(disk_key, Crc32c(*body));
-    const rocksdb::Slice key_slice = ToSlice(disk_key);
-    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body)};
     rocksdb::WriteBatch batch;
-    rocksdb::Status put =
-        batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
-    HOLDFAST_CHECK(put.ok()) << put.ToString();
+    raft::PutBody(*engine_, incarnation_, key, *body, Crc32c(*body), batch);
     const bool further = key.index > marks_->bodies_to;
     if (further) {
-      put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kGarbage, group_)),
-                      ToSlice(EncodeNumber(key.index)));
+      const rocksdb::Status put =
+          batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kGarbage, group_)),
+                    ToSlice(EncodeNumber(key.index)));
       HOLDFAST_CHECK(put.ok()) << put.ToString();
     }
     HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "filling in a snapshot"));

@@ -14,6 +14,10 @@
 
 namespace holdfast::raft {
 
+// A body, under the checksum of its bytes.
+void PutBody(const Engine& engine, uint64_t incarnation, const BodyKey& key,
+             const std::string& bytes, uint32_t crc32c, rocksdb::WriteBatch& batch);
+
 // The header and the bodies that came with it. Answers the bytes of these bodies.
 uint64_t PutEntry(const Engine& engine, const GroupRecord& record, const Entry& entry,
                   rocksdb::WriteBatch& batch);

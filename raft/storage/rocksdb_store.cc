@@ -51,6 +51,7 @@ class RocksDbStore final : public Store {
   absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  absl::Status MendBody(const BodyKey& key, const Body& body) override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
     return NewRocksDbReader(engine_, group, GenerationOf(group));
   }
@@ -115,6 +116,9 @@ class RocksDbStore final : public Store {
 
   std::atomic<uint64_t> writes_{0};
   std::atomic<uint64_t> syncs_{0};
+  std::atomic<int64_t> sync_nanoseconds_{0};
+  // Clock::SinceBoot() in nanoseconds at which the sync under way began; 0: none is.
+  std::atomic<int64_t> sync_began_{0};
   std::atomic<uint64_t> body_bytes_{0};
 };
 
@@ -268,7 +272,11 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
   // that apply does not wait for the disk.
+  const int64_t began = absl::ToInt64Nanoseconds(clock_.SinceBoot());
+  sync_began_ = began;
   HOLDFAST_RETURN_IF_ERROR(engine_->Sync("syncing the log"));
+  sync_nanoseconds_ += absl::ToInt64Nanoseconds(clock_.SinceBoot()) - began;
+  sync_began_ = 0;
   ++syncs_;
   durable_write_ = write_number_;
   const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
@@ -401,6 +409,14 @@ absl::StatusOr<Body> RocksDbStore::ReadBody(const BodyKey& key) const {
                                               key.term, key.ordinal));
   }
   return std::make_shared<const std::string>(*body);
+}
+
+absl::Status RocksDbStore::MendBody(const BodyKey& key, const Body& body) {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(key.group));
+  rocksdb::WriteBatch batch;
+  PutBody(*engine_, record.incarnation, key, *body, Crc32c(*body), batch);
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "mending a body"));
+  return engine_->Sync("mending a body");
 }
 
 std::unique_ptr<StateBatch> RocksDbStore::NewStateBatch(GroupId group) {
@@ -559,6 +575,9 @@ StoreCounters RocksDbStore::Counters() const {
   StoreCounters out;
   out.writes = writes_;
   out.syncs = syncs_;
+  out.sync_time = absl::Nanoseconds(sync_nanoseconds_.load());
+  const int64_t began = sync_began_;
+  if (began != 0) out.sync_running = clock_.SinceBoot() - absl::Nanoseconds(began);
   out.body_bytes_written = body_bytes_;
   const rocksdb::Statistics& statistics = *engine_->statistics;
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);

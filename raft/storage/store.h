@@ -30,6 +30,8 @@
 //           process comes back into a state in which admission refuses and the rest goes on.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -169,6 +171,9 @@ class StateInstall {
 struct StoreCounters {
   uint64_t writes = 0;
   uint64_t syncs = 0;
+  // What syncs took: those that ended together, and the one under way so far (zero: none is).
+  absl::Duration sync_time;
+  absl::Duration sync_running;
   uint64_t body_bytes_written = 0;  // Accepted by Write().
   uint64_t wal_bytes = 0;           // By the engine, since it was opened.
   uint64_t flush_bytes = 0;
@@ -200,6 +205,9 @@ class Store {
 
   // kNotFound, or kDataLoss when the bytes don't match their checksum: wrong bytes are never given.
   virtual absl::StatusOr<Body> ReadBody(const BodyKey& key) const = 0;
+  // Puts the body in the place of a damaged or missing one; synced. The caller has checked that
+  // these are its bytes, and that it lives. On the apply context, where nothing ends it meanwhile.
+  virtual absl::Status MendBody(const BodyKey& key, const Body& body) = 0;
 
   virtual std::unique_ptr<StateReader> Reader(GroupId group) const = 0;
   virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;

@@ -385,6 +385,14 @@ TEST_F(CliTest, ClusterStatusIsTwoTables) {
       << ran.out;
 }
 
+TEST_F(CliTest, ClusterStatusShowsChecksums) {
+  const Ran ran = Run({"cluster", "status", "--checksums"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_NE(ran.out.find("replicas of node 1: "), std::string::npos) << ran.out;
+  EXPECT_NE(ran.out.find("5           99     7  1,234  0badcafe\n"), std::string::npos) << ran.out;
+  EXPECT_EQ(backend_.calls().back().verb, "cluster checksums");
+}
+
 TEST_F(CliTest, NodesAreDrainedAndComeBack) {
   Ran ran = Run({"node", "drain"});
   EXPECT_EQ(ran.code, 0) << ran.err;

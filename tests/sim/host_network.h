@@ -48,6 +48,10 @@ class HostNetwork {
   // Some kind of cut, or the end of all of them.
   void CutOrMend();
   void Mend() { cut_.clear(); }
+  // Both directions are open.
+  bool Connects(NodeId a, NodeId b) const {
+    return !cut_.contains({a, b}) && !cut_.contains({b, a});
+  }
 
   uint64_t delivered() const { return delivered_; }
 

@@ -33,6 +33,10 @@ HostSim::HostSim(const HostSimOptions& options)
         return nodes_[node.value() - 1]->disk().now();
       });
   network_ = std::make_unique<HostNetwork>(Shared());
+  // Well within the time for which nothing is heard without them.
+  greetings_ = std::make_unique<HostGreetings>(
+      Shared(), [this](NodeId a, NodeId b) { return network_->Connects(a, b); },
+      host_options_.tick * host_options_.election_ticks * 0.5);
   // As the node does it: the least election timeout less a margin of two ticks.
   const absl::Duration lease = host_options_.tick * (host_options_.election_ticks - 2);
   workload_ = std::make_unique<HostWorkload>(Shared(), lease);
@@ -49,6 +53,7 @@ HostNode& HostSim::AddNode(const std::vector<NodeId>& voters) {
       std::make_unique<HostNode>(Shared(), host_options, voters, queue_groups_, NetworkLinks()));
   HostNode& node = *nodes_.back();
   network_->Join(node);
+  greetings_->Join(node);
   workload_->Join(node);
   return node;
 }
@@ -90,6 +95,7 @@ HostNode::Links HostSim::NetworkLinks() {
     network_->Fetch(from, peer, std::move(request), std::move(sink));
   };
   links.forget = [this](NodeId node) { network_->Forget(node); };
+  links.greet = [this](HostNode& node) { greetings_->Begin(node); };
   return links;
 }
 
@@ -119,6 +125,7 @@ raft::GroupHostOptions HostSim::DrawHostOptions() {
     snapshots.garbage_steps = luck_.Between(1, 50);
   }
   options.mutation = options_.mutation;
+  options.greetings = true;
   return options;
 }
 
@@ -215,7 +222,9 @@ void HostSim::CrashOne() {
     return StartLater(node);  // If it has crashed by then.
   }
   node.Crash();
-  if (weather_.may_lose_disks && luck_.OneIn(6) && MayLoseDisk(node)) node.LoseDisk();
+  if (weather_.may_lose_disks && luck_.OneIn(6) && MayLoseDisk(node)) {
+    luck_.OneIn(2) ? node.LoseDisk() : node.LoseDiskAndWitness();
+  }
   StartLater(node);
 }
 
@@ -284,6 +293,7 @@ HostSimResult HostSim::Run() {
   result.acknowledged = checker_->acknowledged();
   result.reads = workload_->reads();
   result.lost_disks = LostNodes();
+  result.found_out = greetings_->found();
   result.changes = checker_->changes();
   return result;
 }

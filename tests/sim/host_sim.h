@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/host_greetings.h"
 #include "tests/sim/host_members.h"
 #include "tests/sim/host_network.h"
 #include "tests/sim/host_workload.h"
@@ -43,7 +44,8 @@ struct HostSimResult {
   uint64_t acknowledged = 0;
   uint64_t reads = 0;
   uint64_t lost_disks = 0;
-  uint64_t changes = 0;  // Of members, in all groups.
+  uint64_t found_out = 0;  // By what others remember.
+  uint64_t changes = 0;    // Of members, in all groups.
 };
 
 class HostSim {
@@ -105,6 +107,7 @@ class HostSim {
   std::map<NodeId, NodePace> paces_;  // While faults last, between stalls.
   std::unique_ptr<HostChecker> checker_;
   std::unique_ptr<HostNetwork> network_;
+  std::unique_ptr<HostGreetings> greetings_;
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<HostWorkload> workload_;
   std::unique_ptr<HostMembers> members_;  // Null: they stay.

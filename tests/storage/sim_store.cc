@@ -28,6 +28,7 @@ class SimStore final : public Store {
   absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  absl::Status MendBody(const BodyKey& key, const Body& body) override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
     return NewSimReader(disk_, group);
   }
@@ -355,6 +356,15 @@ absl::StatusOr<Body> SimStore::ReadBody(const BodyKey& key) const {
                       key.index, key.term, key.ordinal);
   }
   return body->second.bytes;
+}
+
+absl::Status SimStore::MendBody(const BodyKey& key, const Body& body) {
+  if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, LoadGroup(key.group));
+  absl::Status put =
+      disk_.Write({SimPutBody{record.incarnation, key, SimBody{body, Crc32c(*body)}}});
+  if (put.ok()) put = disk_.Sync();
+  return put.ok() ? put : Failed(put);
 }
 
 std::unique_ptr<StateBatch> SimStore::NewStateBatch(GroupId group) {

@@ -169,6 +169,20 @@ absl::Status FakeAdminBackend::ClusterStatus(const node::AdminCall& call,
   return absl::OkStatus();
 }
 
+absl::Status FakeAdminBackend::ClusterChecksums(const node::AdminCall& call,
+                                                admin::ClusterChecksumsResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(Note(call, "cluster checksums"));
+  response->set_node_id(1);
+  admin::GroupChecksum& group = *response->add_groups();
+  group.set_group(5);
+  group.set_applied_index(99);
+  group.set_applied_term(7);
+  group.set_rows(1234);
+  group.set_checksum("0badcafe");
+  return absl::OkStatus();
+}
+
 absl::Status FakeAdminBackend::ClusterTransfer(const node::AdminCall& call,
                                                const admin::ClusterTransferRequest& request,
                                                admin::ClusterTransferResponse* response) {

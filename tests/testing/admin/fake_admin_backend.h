@@ -35,6 +35,8 @@ class FakeAdminBackend final : public node::AdminBackend {
   absl::Status GetStatus(const node::AdminCall& call, admin::StatusResponse* response) override;
   absl::Status ClusterStatus(const node::AdminCall& call,
                              admin::ClusterStatusResponse* response) override;
+  absl::Status ClusterChecksums(const node::AdminCall& call,
+                                admin::ClusterChecksumsResponse* response) override;
   absl::Status ClusterTransfer(const node::AdminCall& call,
                                const admin::ClusterTransferRequest& request,
                                admin::ClusterTransferResponse* response) override;
