@@ -23,6 +23,7 @@ class LateSink final : public smtp::MessageSink {
     return sink_->Begin(std::move(envelope));
   }
   void Confirmed(const std::string& queue_id) override { sink_->Confirmed(queue_id); }
+  void Unconfirmed(const std::string& queue_id) override { sink_->Unconfirmed(queue_id); }
 
  private:
   smtp::MessageSink* sink_ = nullptr;

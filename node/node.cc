@@ -18,9 +18,11 @@
 #include "node/admin/admin_service.h"
 #include "node/admin/http_server.h"
 #include "node/admin/metrics.h"
+#include "node/amnesia.h"
 #include "node/backend/node_backend.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_verbs.h"
+#include "node/cluster/load_watch.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
 #include "node/delivery/attempt_gate.h"
@@ -38,6 +40,8 @@
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
+#include "node/replay/find_replay.h"
+#include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
 #include "node/submit/submit_path.h"
@@ -59,6 +63,8 @@ constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
 constexpr std::chrono::milliseconds kSpaceLookInterval(200);
 // A stopping node waits so long for others to take over what it led.
 constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
+// And so long for the last confirmations to be in the groups.
+constexpr absl::Duration kFlushConfirmsTimeout = absl::Seconds(2);
 
 // Routes an attempt's intent to the duties of its group.
 class IntentRouter final : public IntentRecorder {
@@ -100,8 +106,16 @@ class Node::Impl {
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
   void StartRouter();
+  KnownLeader LeaderOf(GroupId group) const;
+  void StartReplays();
+  peer_call::Beat MakeBeat() const;
+  // Peers would take for unconfirmed what this node knows to be confirmed.
+  void FlushConfirms();
   // One for each queue group, and its state machine.
   void MakeDuties();
+  void MakeLoadWatch();
+  // The fullest budget that clients' mail takes memory from, 0 to 1.
+  double MemoryUsed() const;
   // Alone, until all groups have their leader and the cluster its policy.
   absl::Status WaitForLeadership();
   absl::Status StartPeople();
@@ -136,6 +150,9 @@ class Node::Impl {
   std::unique_ptr<raft::Store> store_;
   std::string seed_policy_text_;
   absl::Status seed_status_;
+  bool restarted_ = false;                                      // There was a store.
+  std::vector<std::unique_ptr<raft::StateReader>> queue_rows_;  // Of queue group i + 1.
+  std::unique_ptr<ReplayGuard> replays_;
   PeerRoom room_;
   std::unique_ptr<ThreadContext> raft_context_;
   std::unique_ptr<ThreadContext> storage_context_;
@@ -148,6 +165,7 @@ class Node::Impl {
   std::unique_ptr<ControlMachine> control_;
   std::vector<std::unique_ptr<GroupDuties>> duties_;
   std::vector<std::unique_ptr<QueueMachine>> machines_;
+  std::unique_ptr<LoadWatch> load_;
   std::unique_ptr<ClusterDuties> cluster_;
   std::unique_ptr<raft::Ticker> ticker_;
   std::unique_ptr<ClusterVerbs> verbs_;
@@ -224,6 +242,7 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   }
   HOLDFAST_RETURN_IF_ERROR(opened.status());
   store_ = std::move(opened->store);
+  restarted_ = !opened->created || (settings_.cluster && settings_.cluster->join);
   HOLDFAST_RETURN_IF_ERROR(CheckVoters());
   if (!opened->created) HOLDFAST_RETURN_IF_ERROR(JoinAgain(give_up));
   HOLDFAST_RETURN_IF_ERROR(room_.SetFormed());
@@ -332,6 +351,36 @@ void Node::Impl::MakeDuties() {
   }
 }
 
+void Node::Impl::MakeLoadWatch() {
+  std::vector<LagProbe::Post> contexts;
+  for (Context* context :
+       {static_cast<Context*>(raft_context_.get()), static_cast<Context*>(apply_context_.get())}) {
+    contexts.push_back([context](auto task) { return context->TryPost(std::move(task)); });
+  }
+  for (const boost::asio::any_io_executor& executor : io_.executors()) {
+    contexts.push_back([executor](auto task) {
+      boost::asio::post(executor, std::move(task));
+      return true;
+    });
+  }
+  load_ = std::make_unique<LoadWatch>(
+      LoadWatch::Parts{clock_, [this] { return store_->Counters(); }, health_, registry_,
+                       std::move(contexts), [this] { return MemoryUsed(); },
+                       [this] { return gate_->crowded(); }, *apply_context_,
+                       [this](std::string why) { listener_->SetTurnedAway(std::move(why)); }},
+      LoadWatchOptionsOf(settings_));
+}
+
+double Node::Impl::MemoryUsed() const {
+  uint64_t undecided_bytes = 0;
+  for (const raft::GroupStatus& group : host_->Statuses()) undecided_bytes += group.undecided_bytes;
+  const auto share = [](uint64_t used, uint64_t max) {
+    return static_cast<double>(used) / static_cast<double>(std::max<uint64_t>(max, 1));
+  };
+  return std::max(share(submit_->memory_used_bytes(), settings_.sessions.memory_bytes_max),
+                  share(undecided_bytes, HostOptionsOf(settings_).undecided_bytes_max));
+}
+
 absl::Status Node::Impl::StartGroups() {
   raft_context_ = std::make_unique<ThreadContext>("hf-raft", kContextTasksMax);
   storage_context_ = std::make_unique<ThreadContext>("hf-storage", kContextTasksMax);
@@ -344,8 +393,9 @@ absl::Status Node::Impl::StartGroups() {
         return *machines_.at(group.value() - 1);
       });
   StartRouter();
+  StartReplays();
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_},
+      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
       settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
@@ -371,11 +421,12 @@ absl::Status Node::Impl::StartGroups() {
                                               });
   MakeDuties();
   intents_.Set(&duties_);
+  MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
-      ClusterDuties::Parts{*host_, room_, leaders_, health_, metrics_, policy_, *control_,
+      ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, *control_,
                            *apply_context_, duties_, kQueueGroupsDefault, clock_},
       ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
-                             settings_.policy_file});
+                             settings_.policy_file, SheddingOptionsOf(settings_)});
   verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
       *cluster_, Proposer(), room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
       settings_.node_id, settings_.timing.drain_deadline,
@@ -384,10 +435,60 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
-  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_}, room_.gate());
-  room_.Open(*host_, [this] { return cluster_->MakeBeat(); });
+  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_}, room_.gate());
+  room_.gate().OnAmnesia(
+      [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
+  room_.Open(*host_, [this] { return MakeBeat(); });
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();
+}
+
+KnownLeader Node::Impl::LeaderOf(GroupId group) const {
+  // Nobody else could lead: the host's own refusal is the answer.
+  if (room_.alone()) return {settings_.node_id, true};
+  const std::optional<raft::GroupStatus> status = host_->Status(group);
+  if (!status) return {};
+  return {status->leader, status->leading && status->leader == settings_.node_id};
+}
+
+void Node::Impl::StartReplays() {
+  for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
+    queue_rows_.push_back(store_->Reader(GroupId{group}));
+  }
+  ReplayGuard::Parts parts{
+      Proposer(),
+      [this](GroupId group) { return LeaderOf(group); },
+      [this](GroupId group, raft::ReadCallback done) { host_->Read(group, std::move(done)); },
+      [this](GroupId group, std::string_view sha256) {
+        return FindReplay(queue_rows_, group, sha256, clock_.Now());
+      },
+      [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
+        room_.Call(to, std::move(request), timeout, std::move(done));
+      },
+      [this] { return room_.peers(); },
+      [this] { room_.BeatSoon(); },
+      policy_,
+      clock_};
+  ReplayGuardOptions options;
+  options.questions.self = settings_.node_id;
+  options.questions.queue_groups = kQueueGroupsDefault;
+  options.questions.timeout = settings_.timing.commit_timeout;
+  replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
+  if (restarted_) replays_->SetRestarted();
+  room_.gate().Listen(*replays_);
+}
+
+peer_call::Beat Node::Impl::MakeBeat() const {
+  peer_call::Beat beat = cluster_->MakeBeat();
+  replays_->AddToBeat(beat);
+  return beat;
+}
+
+void Node::Impl::FlushConfirms() {
+  const absl::Duration until = clock_.SinceBoot() + kFlushConfirmsTimeout;
+  while (!replays_->FlushConfirms() && clock_.SinceBoot() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 void Node::Impl::StartRouter() {
@@ -395,19 +496,11 @@ void Node::Impl::StartRouter() {
       [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
         host_->Propose(group, std::move(proposal), std::move(done));
       },
-      [this](GroupId group) -> KnownLeader {
-        const std::optional<raft::GroupStatus> status = host_->Status(group);
-        if (!status) return {};
-        return {status->leader, status->leading && status->leader == settings_.node_id};
-      },
-      nullptr, clock_, settings_.node_id};
+      [this](GroupId group) { return LeaderOf(group); }, nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
     parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
       room_.Call(to, std::move(request), timeout, std::move(done));
     };
-  } else {
-    // Nobody else could lead: the host's own refusal is the answer.
-    parts.leader_of = [this](GroupId) { return KnownLeader{settings_.node_id, true}; };
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
@@ -417,6 +510,8 @@ void Node::Impl::StartRouter() {
 void Node::Impl::OnTick() {
   host_->Tick();
   router_->Tick();
+  replays_->Tick();
+  load_->Tick();
   cluster_->Tick();
   // At most one waits: a slow apply context must not be buried under ticks.
   if (!duty_tick_waits_.exchange(true)) {
@@ -553,7 +648,10 @@ void Node::Impl::Stop() {
     health_.SetStopping();
     ended->get_future().wait();
   }
-  if (ticker_ != nullptr) DrainAttempts();
+  if (ticker_ != nullptr) {
+    FlushConfirms();
+    DrainAttempts();
+  }
   if (admin_ != nullptr) admin_->Stop();
   if (http_ != nullptr) {
     auto closed = std::make_shared<std::promise<void>>();
@@ -564,6 +662,7 @@ void Node::Impl::Stop() {
     closed->get_future().wait();
   }
   if (ticker_ != nullptr) ticker_->Stop();
+  if (replays_ != nullptr) replays_->Stop();
   if (router_ != nullptr) router_->Stop();
   if (host_ != nullptr) host_->Stop();
   room_.Stop();

@@ -30,6 +30,17 @@ NodeMetrics::NodeMetrics(MetricRegistry& registry)
                                   "Delivery status notifications put into the queue.")),
       in_doubt(registry.AddCounter("holdfast_attempts_in_doubt_total",
                                    "Attempts whose outcome could not be known.")),
+      replays_suppressed(registry.AddCounter(
+          "holdfast_replays_suppressed_total",
+          "Messages offered again that were accepted before, and not stored again.")),
+      replay_questions(registry.AddCounter(
+          "holdfast_replay_questions_total",
+          "Messages about which the other nodes were asked whether they were accepted before.")),
+      replays_unanswered(
+          registry.AddCounter("holdfast_replays_unanswered_total",
+                              "Of those, answered 451 because not all groups could say.")),
+      load_hand_overs(registry.AddCounter("holdfast_load_hand_overs_total",
+                                          "Groups handed to other nodes because of the load.")),
       attempts_running(registry.AddGauge("holdfast_attempts_running", "Attempts under way.")),
       commit_seconds(registry.AddHistogram("holdfast_commit_seconds",
                                            "From the end of a message to its commit and apply.",

@@ -24,6 +24,10 @@ struct NodeMetrics {
   Counter& attempts;
   Counter& notices;
   Counter& in_doubt;
+  Counter& replays_suppressed;
+  Counter& replay_questions;
+  Counter& replays_unanswered;
+  Counter& load_hand_overs;
   Gauge& attempts_running;
   Histogram& commit_seconds;
   Histogram& attempt_seconds;

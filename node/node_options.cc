@@ -90,6 +90,30 @@ raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings) {
   options.election_ticks = std::max<int>(2, static_cast<int>(timing.election_min / timing.tick));
   options.self = settings.node_id;
   options.commit_timeout = timing.commit_timeout;
+  options.greetings = true;
+  return options;
+}
+
+LoadWatch::Options LoadWatchOptionsOf(const NodeSettings& settings) {
+  const OverloadSettings& overload = settings.overload;
+  LoadWatch::Options options;
+  options.self = settings.node_id;
+  options.tick = settings.timing.tick;
+  options.load.event_loop_lag_max = overload.event_loop_lag_max;
+  options.load.sync_latency_max = overload.sync_latency_max;
+  options.load.cpu_wait_max = overload.cpu_wait_percent_max / 100.0;
+  options.load.memory_used_max = overload.memory_percent_max / 100.0;
+  options.load.due_age_max = overload.due_age_max;
+  options.load.calm_for = overload.calm_for;
+  options.load.refuse_permille = overload.refuse_percent * kOverloadedPermille / 100;
+  options.clock.difference_max = overload.clock_difference_max;
+  return options;
+}
+
+LoadSheddingOptions SheddingOptionsOf(const NodeSettings& settings) {
+  LoadSheddingOptions options;
+  options.enabled = settings.overload.hand_over;
+  options.move_interval = settings.overload.move_interval;
   return options;
 }
 

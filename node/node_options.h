@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "node/cluster/load_shedding.h"
+#include "node/cluster/load_watch.h"
 #include "node/config/settings.h"
 #include "raft/host/group_host.h"
 #include "smtp/server/listener.h"
@@ -20,5 +22,8 @@ std::vector<std::string> OwnAddresses(const std::vector<ListenerSettings>& liste
 smtp::ListenerOptions ListenerOptionsOf(const NodeSettings& settings);
 
 raft::GroupHostOptions HostOptionsOf(const NodeSettings& settings);
+
+LoadWatch::Options LoadWatchOptionsOf(const NodeSettings& settings);
+LoadSheddingOptions SheddingOptionsOf(const NodeSettings& settings);
 
 }  // namespace holdfast::node

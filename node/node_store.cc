@@ -9,6 +9,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/amnesia.h"
 #include "node/config/process.h"
 #include "raft/host/group_host.h"
 
@@ -72,8 +73,12 @@ absl::StatusOr<OpenedStore> OpenNodeStore(
   const raft::StoreOptions options = NodeStoreOptions(settings, clock);
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, raft::StoreExists(options));
   OpenedStore opened;
+  HOLDFAST_RETURN_IF_ERROR(CheckNoAmnesia(settings.data_dir));
   if (exists) {
     absl::StatusOr<std::unique_ptr<raft::Store>> store = raft::OpenStore(options);
+    if (store.status().code() == absl::StatusCode::kDataLoss) {
+      return WithAdvice(store.status(), settings.data_dir);
+    }
     if (!store.ok()) return Annotate(store.status(), settings.data_dir);
     opened.store = *std::move(store);
   } else {

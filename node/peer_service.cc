@@ -81,6 +81,15 @@ void ServePeers(const PeerServiceParts& parts, PeerGate& gate) {
         answer.mutable_hand_over();
         reply(std::move(answer));
       });
+  gate.Serve(peer_call::Request::kDidYouSee,
+             [parts](NodeId, peer_call::Request request, auto reply) {
+               parts.replays.Answer(std::move(*request.mutable_did_you_see()),
+                                    [reply](peer_call::DidYouSee said) {
+                                      peer_call::Answer answer;
+                                      *answer.mutable_did_you_see() = std::move(said);
+                                      reply(std::move(answer));
+                                    });
+             });
   gate.Serve(peer_call::Request::kJoin,
              [parts](NodeId peer, peer_call::Request request, auto reply) {
                parts.verbs.Admit(peer, request.join().token(), std::move(reply));

@@ -1,6 +1,6 @@
 // node/peer_service.h
 // What other nodes may ask of this one, and what this one asks of them: proposals for a group that
-// is led here, attempts that are under way, hand-over, joining (proto/peer_call.proto).
+// is led here, attempts that are under way, hand-over, joining, replays (proto/peer_call.proto).
 //
 // Threads:  ServePeers() once, before the gate is opened; the parts are called on the transport's
 //           threads, and must be thread-safe or are reached by their context.
@@ -19,6 +19,7 @@
 #include "node/delivery/group_duties.h"
 #include "node/peers/peer_gate.h"
 #include "node/peers/peer_room.h"
+#include "node/replay/replay_guard.h"
 #include "raft/host/group_host.h"
 
 namespace holdfast::node {
@@ -29,6 +30,7 @@ struct PeerServiceParts {
   ClusterVerbs& verbs;
   Context& apply_context;
   std::vector<std::unique_ptr<GroupDuties>>& duties;
+  ReplayGuard& replays;
 };
 
 void ServePeers(const PeerServiceParts& parts, PeerGate& gate);

@@ -67,6 +67,18 @@ std::string Text(const TimingSettings& timing) {
   return text;
 }
 
+std::string Text(const OverloadSettings& overload) {
+  std::string text =
+      format("{} {} {} {} ", overload.cpu_wait_percent_max, overload.memory_percent_max,
+             overload.refuse_percent, overload.hand_over);
+  for (const absl::Duration duration :
+       {overload.event_loop_lag_max, overload.sync_latency_max, overload.due_age_max,
+        overload.calm_for, overload.move_interval, overload.clock_difference_max}) {
+    text += absl::FormatDuration(duration) + " ";
+  }
+  return text;
+}
+
 std::string Text(const AdminSettings& admin) {
   return format("{} {} {} {} {} {}", admin.socket, admin.tcp ? admin.tcp->address.ToString() : "",
                 admin.message_bytes_max, admin.threads_max, admin.http_connections_max,
@@ -105,6 +117,7 @@ std::string SettingsThatNeedRestart(const NodeSettings& running, const NodeSetti
   compare("sessions", Text(running.sessions), Text(wanted.sessions));
   compare("attempts", Text(running.attempts), Text(wanted.attempts));
   compare("timing", Text(running.timing), Text(wanted.timing));
+  compare("overload", Text(running.overload), Text(wanted.overload));
   return names;
 }
 

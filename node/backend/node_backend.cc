@@ -215,6 +215,12 @@ void NodeBackend::AddGauges(MetricRegistry& registry) const {
       &queue::Totals::held_messages);
   add("holdfast_queue_in_doubt", "Units whose last attempt has no known outcome yet.",
       &queue::Totals::in_doubt_units);
+  registry.AddGaugeFunction("holdfast_bodies_mended",
+                            "Damaged bodies fetched from other nodes since the start.",
+                            [this] { return static_cast<double>(parts_.host.Mended().mended); });
+  registry.AddGaugeFunction("holdfast_bodies_lost",
+                            "Times since the start that no node had a damaged body.",
+                            [this] { return static_cast<double>(parts_.host.Mended().lost); });
 }
 
 absl::Status NodeBackend::QueueSummary(const AdminCall& /*call*/,
@@ -407,6 +413,7 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   if (request.queue_ids().empty()) {
     HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(request, &chosen, response->mutable_next_cursor()));
   }
+  if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   // One command a message, so that the answer is exact; the log gathers them into few syncs.
   auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {
@@ -491,6 +498,7 @@ absl::Status NodeBackend::PolicyApply(const AdminCall& call,
       return absl::OkStatus();
     }
   }
+  HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   command::Command command;
   command::SetPolicy& set = *command.mutable_set_policy();
   set.set_expected_version(expected);

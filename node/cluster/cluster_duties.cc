@@ -15,8 +15,6 @@ namespace {
 constexpr absl::Duration kBalanceInterval = absl::Seconds(1);
 // A node that was silent for so long takes no groups.
 constexpr absl::Duration kBeatLifetime = absl::Seconds(3);
-// Neither does one with more load than this.
-constexpr uint32_t kLoadToTakePermille = 800;
 // Followers that are closer to each other than this are equally fit to lead.
 constexpr raft::LogIndex kEntriesBehindMax = 100;
 
@@ -26,7 +24,7 @@ ClusterDuties::ClusterDuties(const Parts& parts, Options options)
     : parts_(parts),
       options_(std::move(options)),
       started_(parts.clock.Now()),
-      balance_(options_.self, {}) {}
+      placement_(options_.self, options_.shedding) {}
 
 void ClusterDuties::Tick() {
   const std::vector<raft::GroupStatus> groups = parts_.host.Statuses();
@@ -38,21 +36,93 @@ void ClusterDuties::Tick() {
   const bool pending =
       !options_.seed_policy_text.empty() && parts_.policy.Current()->version() == 0;
   parts_.health.SetPolicyPending(pending);
-  if (pending) SeedPolicy();
+  if (pending && !clock_off_) SeedPolicy();
   const absl::Duration now = parts_.clock.SinceBoot();
-  if (parts_.room.alone() || now < next_balance_) return;
+  if (now < next_balance_) return;
   next_balance_ = now + kBalanceInterval;
+  LookAround(groups, now);
+  if (parts_.room.alone()) return;
   FollowNodes(groups);
-  if (draining()) {
+  if (draining() || clock_off_) {
     // Again: the first try may have failed, and others may hand a group to this node before they
     // hear that it leaves.
     HandOverLed(groups);
     return;
   }
   ChangeMembers(groups);
-  const auto may_take = [this](NodeId node) { return MayTake(node); };
-  for (const LeaderMove& move : balance_.Next(groups, may_take, now)) {
-    HandOver(move.group, move.target, "its home is back");
+  Place(groups, now);
+}
+
+std::optional<HeardBeat> ClusterDuties::HeardLately(NodeId node) const {
+  std::optional<HeardBeat> heard = parts_.room.beats().Of(node);
+  if (heard && parts_.clock.SinceBoot() - heard->heard >= kBeatLifetime) heard.reset();
+  return heard;
+}
+
+void ClusterDuties::LookAround(const std::vector<raft::GroupStatus>& groups, absl::Duration now) {
+  std::vector<NodeId> voters{options_.self};
+  for (const raft::GroupStatus& group : groups) {
+    if (group.group == kControlGroup && !group.voters.empty()) voters = group.voters;
+  }
+  const absl::Time wall = parts_.clock.Now();
+  std::vector<VoterReport> reports;
+  std::vector<absl::Duration> others_ahead;
+  for (const NodeId voter : voters) {
+    if (voter == options_.self) {
+      const bool has_room = parts_.health.disk().Room() >= kUndeclaredBytes;
+      reports.push_back({voter, true, has_room, true, parts_.load.state().overloaded});
+      continue;
+    }
+    const std::optional<HeardBeat> heard = HeardLately(voter);
+    if (!heard) {
+      reports.push_back({.node = voter});
+      continue;
+    }
+    const peer_call::Beat& beat = heard->beat;
+    reports.push_back({voter, true, beat.fitness().has_room(), beat.ready() && !beat.draining(),
+                       beat.fitness().overloaded()});
+    // Its clock as it stood when it spoke, against ours of that moment.
+    others_ahead.push_back(absl::FromUnixMicros(beat.wall_time_us()) -
+                           (wall - (now - heard->heard)));
+  }
+  parts_.load.Judge(reports, std::move(others_ahead));
+  FollowClock(parts_.load.clock_state().off);
+}
+
+void ClusterDuties::FollowClock(bool off) {
+  if (std::exchange(clock_off_, off) == off) return;
+  parts_.host.SetMayCampaign(!off && !draining());
+  parts_.apply.Post([this, off] {
+    for (auto& duties : parts_.duties) duties->SetClockOff(off);
+  });
+}
+
+void ClusterDuties::Place(const std::vector<raft::GroupStatus>& groups, absl::Duration now) {
+  std::map<NodeId, PeerLoad> peers;
+  std::vector<ToldMove> told;
+  for (const NodeId node : parts_.room.nodes()) {
+    if (node == options_.self) continue;
+    const std::optional<HeardBeat> heard = HeardLately(node);
+    if (!heard) continue;
+    peers[node] = {heard->beat.load_permille(), MayTake(node)};
+    for (const peer_call::MovedGroup& moved : heard->beat.fitness().moved()) {
+      told.push_back({GroupId{moved.group()}, heard->heard - absl::Milliseconds(moved.ms_ago())});
+    }
+  }
+  const LoadState own = parts_.load.state();
+  std::vector<PlacedMove> moves;
+  {
+    MutexLock lock(mutex_);
+    for (const ToldMove& move : told) placement_.OnTold(move);
+    moves = placement_.Next(groups, own, peers, now);
+    for (const PlacedMove& move : moves) {
+      if (move.for_load) handed_over_ = {parts_.clock.Now(), move.group, move.reason};
+    }
+  }
+  for (const PlacedMove& move : moves) {
+    if (move.for_load) parts_.metrics.load_hand_overs.Increment();
+    HandOver(move.group, move.target,
+             move.for_load ? format("overloaded: {}", move.reason) : move.reason);
   }
 }
 
@@ -170,9 +240,10 @@ bool ClusterDuties::MayTake(NodeId node) const {
   for (const NodeRow& row : nodes()) {
     if (row.removed ? row.node == node : row.replaces == node) return false;
   }
-  const std::optional<HeardBeat> heard = parts_.room.beats().Of(node);
-  return heard && parts_.clock.SinceBoot() - heard->heard < kBeatLifetime &&
-         !heard->beat.draining() && heard->beat.load_permille() < kLoadToTakePermille;
+  const std::optional<HeardBeat> heard = HeardLately(node);
+  if (!heard || heard->beat.draining()) return false;
+  const peer_call::Fitness& fitness = heard->beat.fitness();
+  return !fitness.overloaded() && !fitness.recovering() && !fitness.clock_off();
 }
 
 void ClusterDuties::HandOver(GroupId group, NodeId target, std::string_view reason) {
@@ -196,6 +267,10 @@ absl::Status ClusterDuties::HandOverOnRequest(GroupId group, NodeId target,
     return MakeStatus(absl::StatusCode::kFailedPrecondition,
                       "node {} does not lead group {}, or node {} is no other voter of it",
                       options_.self.value(), group.value(), target.value());
+  }
+  {
+    MutexLock lock(mutex_);
+    placement_.OnMoved(group, parts_.clock.SinceBoot());
   }
   HandOver(group, target, reason);
   return absl::OkStatus();
@@ -230,7 +305,8 @@ void ClusterDuties::HandOverLed(const std::vector<raft::GroupStatus>& groups) {
   for (const raft::GroupStatus& group : groups) {
     if (group.role != raft::Role::kLeader || group.handing_over) continue;
     const NodeId target = BestFollower(group);
-    if (target != NodeId{}) HandOver(group.group, target, "this node leaves");
+    if (target == NodeId{}) continue;
+    HandOver(group.group, target, draining() ? "this node leaves" : "this node's clock is off");
   }
 }
 
@@ -241,8 +317,8 @@ void ClusterDuties::HandOverAll() {
 }
 
 void ClusterDuties::TakePartAgain() {
-  parts_.host.SetMayCampaign(true);
   draining_.store(false);
+  parts_.host.SetMayCampaign(!parts_.load.clock_state().off);
 }
 
 bool ClusterDuties::LeadsAnything() const {
@@ -272,6 +348,20 @@ void ClusterDuties::SeedPolicy() {
       });
 }
 
+void ClusterDuties::FillMoves(peer_call::Beat* beat) const {
+  const absl::Duration now = parts_.clock.SinceBoot();
+  MutexLock lock(mutex_);
+  for (const ToldMove& move : placement_.Recent(now)) {
+    peer_call::MovedGroup& moved = *beat->mutable_fitness()->add_moved();
+    moved.set_group(move.group.value());
+    moved.set_ms_ago(static_cast<uint32_t>(absl::ToInt64Milliseconds(now - move.at)));
+  }
+  if (!handed_over_) return;
+  beat->set_handed_over_us(absl::ToUnixMicros(handed_over_->at));
+  beat->set_handed_over_group(handed_over_->group.value());
+  beat->set_handed_over_reason(handed_over_->reason.substr(0, kBeatTextBytesMax));
+}
+
 peer_call::Beat ClusterDuties::MakeBeat() const {
   peer_call::Beat beat;
   beat.set_node_id(options_.self.value());
@@ -286,6 +376,8 @@ peer_call::Beat ClusterDuties::MakeBeat() const {
     beat.set_not_ready_reason(std::string(Message(ready).substr(0, kBeatTextBytesMax)));
   }
   beat.set_draining(draining());
+  parts_.load.FillBeat(&beat);
+  FillMoves(&beat);
   beat.set_disk_free_bytes(parts_.health.disk().free_bytes());
   beat.set_disk_reserve_bytes(parts_.health.disk().reserve_bytes());
   beat.set_messages_accepted(parts_.metrics.accepted.value());

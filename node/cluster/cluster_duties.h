@@ -1,8 +1,8 @@
 // node/cluster/cluster_duties.h
 // ClusterDuties is what a node does because it is one of several: it keeps the table of leaders
-// current, tells peers how it is, brings groups home (LeaderBalance), hands all of them over when
-// it stops or is drained, and seeds the policy of a new cluster when it leads the control group. A
-// node that is alone does the same, with nobody to talk to.
+// current, tells peers how it is, places leaders (LeaderPlacement), hands all of them over when it
+// stops, is drained or doubts its clock, and seeds the policy of a new cluster when it leads the
+// control group. A node that is alone does the same, with nobody to talk to.
 //
 // Threads:  Tick() from the node's ticker; HandOverAll() and LeadsAnything() from another thread.
 //           MakeBeat(): any.
@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -21,7 +22,8 @@
 #include "base/context.h"
 #include "base/mutex.h"
 #include "base/strong_id.h"
-#include "node/cluster/leader_balance.h"
+#include "node/cluster/leader_placement.h"
+#include "node/cluster/load_watch.h"
 #include "node/cluster/members.h"
 #include "node/control/policy.h"
 #include "node/delivery/group_duties.h"
@@ -41,7 +43,8 @@ class ClusterDuties {
     PeerRoom& room;
     LeaderTable& leaders;
     NodeHealth& health;
-    const NodeMetrics& metrics;
+    LoadWatch& load;
+    NodeMetrics& metrics;
     const PolicyHolder& policy;
     const ControlMachine& control;
     Context& apply;
@@ -56,6 +59,7 @@ class ClusterDuties {
     // For a cluster without a policy; empty: none. And where it is from.
     std::string seed_policy_text;
     std::string seed_policy_file;
+    LoadSheddingOptions shedding;
   };
 
   ClusterDuties(const Parts& parts, Options options);
@@ -84,6 +88,13 @@ class ClusterDuties {
 
  private:
   void SeedPolicy();
+  // Once a second, what follows from how this node and the others are.
+  void LookAround(const std::vector<raft::GroupStatus>& groups, absl::Duration now);
+  void FollowClock(bool off);
+  // Hands over for load, and brings home.
+  void Place(const std::vector<raft::GroupStatus>& groups, absl::Duration now);
+  // The node was heard from lately; nullopt: it was not.
+  std::optional<HeardBeat> HeardLately(NodeId node) const;
   // Connects to those who joined, and cuts off those who were removed, once no group has them:
   // until then they vote and may lead.
   void FollowNodes(const std::vector<raft::GroupStatus>& groups);
@@ -92,21 +103,31 @@ class ClusterDuties {
   void RecordReplaced(const raft::GroupStatus& control, const std::vector<NodeRow>& wanted);
   // No group of which anybody knows has `node`, but for the control group.
   bool LeftQueueGroups(NodeId node, const std::vector<raft::GroupStatus>& groups) const;
+  // What was moved, and why last.
+  void FillMoves(peer_call::Beat* beat) const;
   void HandOverLed(const std::vector<raft::GroupStatus>& groups);
   // The best other voter to lead; 0: none is fit.
   NodeId BestFollower(const raft::GroupStatus& group) const;
-  // It was heard from lately, stays, and has load to spare.
+  // It was heard from lately, stays, trusts its clock, and neither is overloaded nor was lately.
   bool MayTake(NodeId node) const;
 
   const Parts parts_;
   const Options options_;
   const absl::Time started_;
-  LeaderBalance balance_;
   std::atomic<bool> draining_{false};
   std::atomic<bool> seeding_{false};
   std::atomic<bool> recording_{false};
   absl::Duration next_balance_;
+  bool clock_off_ = false;
   mutable Mutex mutex_;
+  LeaderPlacement placement_ ABSL_GUARDED_BY(mutex_);
+  struct HandedOver {
+    absl::Time at;
+    GroupId group;
+    std::string reason;
+  };
+  // The last one for load.
+  std::optional<HandedOver> handed_over_ ABSL_GUARDED_BY(mutex_);
   std::vector<NodeRow> nodes_ ABSL_GUARDED_BY(mutex_);
   uint64_t nodes_version_ ABSL_GUARDED_BY(mutex_) = 0;
   // Groups whose change has no answer yet.

@@ -26,6 +26,10 @@ void FillFromBeat(const peer_call::Beat& beat, admin::ClusterNode* node) {
   }
   node->set_load_permille(beat.load_permille());
   node->set_load_part(beat.load_part());
+  node->set_overloaded(beat.fitness().overloaded());
+  node->set_recovering(beat.fitness().recovering());
+  node->set_load_reason(beat.fitness().load_reason());
+  node->set_clock_off(beat.fitness().clock_off());
   node->set_disk_free_bytes(beat.disk_free_bytes());
   node->set_disk_reserve_bytes(beat.disk_reserve_bytes());
   node->set_messages_accepted(beat.messages_accepted());

@@ -10,6 +10,7 @@
 
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <vector>
@@ -47,8 +48,12 @@ class LeaderBalance {
   std::vector<LeaderMove> Next(const std::vector<raft::GroupStatus>& groups,
                                const std::function<bool(NodeId)>& may_take, absl::Duration now);
 
-  // The group was moved for another reason: it stays where it is for an interval.
-  void OnMoved(GroupId group, absl::Duration now) { moved_[group] = now; }
+  // The group was moved for another reason, or by another node: it stays where it is for an
+  // interval. What is older than what is known changes nothing.
+  void OnMoved(GroupId group, absl::Duration at) {
+    absl::Duration& moved = moved_.emplace(group, at).first->second;
+    moved = std::max(moved, at);
+  }
 
  private:
   const NodeId self_;

@@ -42,6 +42,7 @@ bool ClusterVerbs::IsAlive(NodeId node) const {
 }
 
 absl::Status ClusterVerbs::Decide(command::Command command, absl::Time deadline) {
+  HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   HOLDFAST_RETURN_IF_ERROR(bytes.status());
   auto answered = std::make_shared<std::promise<absl::Status>>();
@@ -58,6 +59,7 @@ absl::Status ClusterVerbs::Decide(command::Command command, absl::Time deadline)
 
 void ClusterVerbs::Admit(NodeId node, const std::string& token,
                          std::function<void(absl::StatusOr<peer_call::Answer>)> done) {
+  if (absl::Status may = parts_.health.MayStamp(); !may.ok()) return done(may);
   command::Command command;
   command::AdmitNode& admit = *command.mutable_admit_node();
   admit.set_node_id(node.value());
@@ -135,9 +137,7 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
                         [wanted](const NodeRow& row) { return row.node == wanted; });
   };
   const auto own = row_of(node);
-  const NodeId replaces = own == rows.end() ? NodeId{} : own->replaces;
   bool votes = false;
-  bool replaced_left = false;
   for (const admin::ClusterGroup& group : status.groups()) {
     if (group.members().empty()) {
       return MakeStatus(absl::StatusCode::kUnavailable,
@@ -153,7 +153,6 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
                           "node {} is still leaving group {}: one after the other", one.value(),
                           group.group());
       }
-      replaced_left |= one == replaces;
       if (!member.learner()) voters.push_back(one);
     }
     if (std::find(voters.begin(), voters.end(), node) == voters.end()) continue;
@@ -161,12 +160,10 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
     HOLDFAST_RETURN_IF_ERROR(
         MayRemove(node, voters, [this](NodeId other) { return IsAlive(other); }));
   }
-  if (votes && replaced_left) {
-    return MakeStatus(
-        absl::StatusCode::kFailedPrecondition,
-        "node {} has taken the place of node {} in some groups and not in others: let "
-        "that finish first",
-        node.value(), replaces.value());
+  if (votes && IsReplacing(node, rows)) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition,
+                      "node {} is just taking the place of node {}: let that finish first",
+                      node.value(), own->replaces.value());
   }
   const bool known = votes || own != rows.end();
   if (known) return absl::OkStatus();

@@ -103,6 +103,17 @@ std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
   return std::nullopt;
 }
 
+bool IsReplacing(NodeId node, const std::vector<NodeRow>& nodes) {
+  const auto row_of = [&nodes](NodeId wanted) {
+    return std::find_if(nodes.begin(), nodes.end(),
+                        [wanted](const NodeRow& row) { return row.node == wanted; });
+  };
+  const auto own = row_of(node);
+  if (own == nodes.end() || own->replaces == NodeId{}) return false;
+  const auto replaced = row_of(own->replaces);
+  return replaced == nodes.end() || !replaced->removed;
+}
+
 absl::Status MayRemove(NodeId node, const std::vector<NodeId>& voters,
                        const std::function<bool(NodeId)>& alive) {
   if (!Has(voters, node)) {

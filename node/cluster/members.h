@@ -39,6 +39,11 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
 std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
                                const std::function<bool(NodeId)>& is_member);
 
+// `node` was added in the place of another one that is not recorded as removed yet. Once it votes
+// it must not be removed: the other one might have left all groups without ever counting as
+// removed.
+bool IsReplacing(NodeId node, const std::vector<NodeRow>& nodes);
+
 // Why `node` must not be removed from a group with these voters; OK: it may. `alive` tells who was
 // heard from lately. kNotFound: it is no voter. kFailedPrecondition: those who stay would be no
 // majority.

@@ -133,6 +133,18 @@ TEST(MembersTest, ALearnerThatIsRemovedJustGoes) {
   EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kRemove, kFour}}));
 }
 
+// Node 4 was removed as soon as node 3 had left all groups for it, and before anybody had recorded
+// that: node 3 was neither a member nor removed, for ever.
+TEST(MembersTest, WhoTakesAnothersPlaceIsReplacingUntilThatOneIsRecordedAsRemoved) {
+  NodeRow four = Admitted(kFour);
+  EXPECT_FALSE(IsReplacing(kFour, {four}));
+  EXPECT_FALSE(IsReplacing(kThree, {four}));
+  four.replaces = kThree;
+  EXPECT_TRUE(IsReplacing(kFour, {four}));
+  EXPECT_TRUE(IsReplacing(kFour, {Admitted(kThree), four}));
+  EXPECT_FALSE(IsReplacing(kFour, {Removed(kThree), four}));
+}
+
 TEST(MembersTest, WhatWouldBreakTheMajorityIsRefusedWithTheReason) {
   const auto all = [](NodeId) { return true; };
   const auto not_two = [](NodeId node) { return node != kTwo; };

@@ -52,6 +52,7 @@ resolver { forwarders: "127.0.0.1:5353" forwarders: "::1" timeout: "1s" }
 sessions { io_threads: 3 command_timeout: "90ms" }
 attempts { source_addresses: "192.0.2.1" source_addresses: "2001:db8::1" }
 timing { tick: "5ms" heartbeat: "10ms" election_min: "50ms" election_max: "100ms" }
+overload { sync_latency_max: "1s" cpu_wait_percent_max: 0 hand_over: false calm_for: "2s" }
 cluster {
   tls { certificate_file: "c" key_file: "k" authority_file: "a" }
   peers { node_id: 1 address: "node1.example.com:7026" }
@@ -77,6 +78,10 @@ cluster {
   EXPECT_EQ(node.sessions.command_timeout, absl::Milliseconds(90));
   EXPECT_EQ(node.attempts.source_ipv6, "2001:db8::1");
   EXPECT_EQ(node.timing.election_max, absl::Milliseconds(100));
+  EXPECT_EQ(node.overload.sync_latency_max, absl::Seconds(1));
+  EXPECT_EQ(node.overload.cpu_wait_percent_max, 0u);
+  EXPECT_FALSE(node.overload.hand_over);
+  EXPECT_EQ(node.overload.calm_for, absl::Seconds(2));
   ASSERT_EQ(node.cluster->peers.size(), 2u);
   EXPECT_EQ(node.cluster->peers[0].host, "node1.example.com");
   EXPECT_EQ(node.cluster->peers[1].port, 7026);
@@ -132,6 +137,18 @@ TEST(NodeConfigTest, BadFilesAreToldWhereAndWhat) {
   }
 }
 
+TEST(NodeConfigTest, AReachableListenerNeedsAHostname) {
+  const std::string needed =
+      "hostname is required when a listener can be reached from outside: add hostname: with the "
+      "fully qualified name of this host\n";
+  EXPECT_EQ(ReadNodeConfig("listeners { address: \"0.0.0.0:25\" }").ProblemText("f"),
+            "f:1:1: " + needed);
+  EXPECT_EQ(ReadNodeConfig("listeners { address: \"127.0.0.1:25\" }\n"
+                           "listeners { address: \"[::]:25\" }")
+                .ProblemText("f"),
+            "f:2:1: " + needed);
+}
+
 TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
   const BadFile files[] = {
       {"node_id: 0", "f:1:1: node_id must be between 1 and 4294967295, and is 0\n"},
@@ -147,12 +164,6 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
        "f:2:13: two listeners have the address 127.0.0.1:25\n"},
       {"listeners { address: \"127.0.0.1:25\" tls: STARTTLS }",
        "f:1:37: TLS needs a certificate; add tls { certificate_file key_file }\n"},
-      {"listeners { address: \"0.0.0.0:25\" }",
-       "f:1:1: hostname is required when a listener can be reached from outside: add hostname: "
-       "with the fully qualified name of this host\n"},
-      {"listeners { address: \"127.0.0.1:25\" }\nlisteners { address: \"[::]:25\" }",
-       "f:2:1: hostname is required when a listener can be reached from outside: add hostname: "
-       "with the fully qualified name of this host\n"},
       {"listeners { address: \"0.0.0.0:25\" }\nhostname: \"mail\"",
        "f:2:1: `mail` is no fully qualified name; write one as \"mail.example.com\"\n"},
       {"tls { certificate_file: \"c.pem\" }", "f:1:1: key_file is required in TlsFiles\n"},
@@ -168,6 +179,8 @@ TEST(NodeConfigTest, BadValuesAreToldWhereAndWhat) {
       {"timing { election_min: \"1s\" election_max: \"1s\" tick: \"1h\" }",
        "f:1:48: tick must be between 1ms and 10s, and is 1h\n"
        "f:1:29: election_max must be at least 1.5 times election_min\n"},
+      {"overload { refuse_percent: 50 }",
+       "f:1:12: refuse_percent must be between 100 and 300, and is 50\n"},
       {"cluster { }", "f:1:1: a cluster needs peers; leave `cluster` out for a single node\n"},
       {"cluster { peers { node_id: 2 } peers { node_id: 3 } peers { node_id: 4 }\n"
        "peers { node_id: 5 } peers { node_id: 6 } peers { node_id: 7 } peers { node_id: 8 } }",
@@ -285,6 +298,16 @@ TEST(PolicyTest, AnEmptyTextIsTheDefaultPolicy) {
   EXPECT_EQ(general.retry.expiry, absl::Hours(120));
   EXPECT_FALSE(general.retry.delay_notice_always);
   EXPECT_EQ(policy.in_doubt_wait, absl::Seconds(30));
+  EXPECT_EQ(policy.replays.remember_for, absl::Minutes(15));
+  EXPECT_EQ(policy.replays.messages_max, 100'000u);
+}
+
+TEST(PolicyTest, ReplaysAreRememberedAsLongAsItSays) {
+  const auto result = ReadPolicy("replays { remember_for: \"0s\" messages_max: 7 }");
+  ASSERT_TRUE(result.ok());
+  EXPECT_EQ(result.settings->replays.remember_for, absl::ZeroDuration());
+  EXPECT_EQ(result.settings->replays.messages_max, 7u);
+  EXPECT_FALSE(ReadPolicy("replays { messages_max: 1000001 }").ok());
 }
 
 TEST(PolicyTest, DestinationsTakeTheGeneralValuesTheyDoNotName) {

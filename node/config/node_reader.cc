@@ -53,6 +53,7 @@ class NodeReader {
     ReadAttempts();
     ReadTiming();
     ReadCluster();
+    ReadOverload();
     CheckSeedPolicy();
     return std::move(settings_);
   }
@@ -394,6 +395,23 @@ class NodeReader {
     if (timing.election_max < timing.election_min * 1.5) {
       scope.Problem("election_max", "election_max must be at least 1.5 times election_min");
     }
+  }
+
+  void ReadOverload() {
+    const ConfigScope scope = root_.Nested("overload");
+    OverloadSettings& overload = settings_.overload;
+    const DurationBounds moments{absl::ZeroDuration(), absl::Hours(1)};
+    scope.ReadDuration("event_loop_lag_max", &overload.event_loop_lag_max, moments);
+    scope.ReadDuration("sync_latency_max", &overload.sync_latency_max, moments);
+    scope.ReadNumber("cpu_wait_percent_max", &overload.cpu_wait_percent_max, 0, 100);
+    scope.ReadNumber("memory_percent_max", &overload.memory_percent_max, 0, 100);
+    scope.ReadDuration("due_age_max", &overload.due_age_max, moments);
+    // A part of the load counts up to three times what can be borne.
+    scope.ReadNumber("refuse_percent", &overload.refuse_percent, 100, 300);
+    scope.ReadDuration("calm_for", &overload.calm_for);
+    scope.ReadDuration("move_interval", &overload.move_interval);
+    scope.ReadFlag("hand_over", &overload.hand_over);
+    scope.ReadDuration("clock_difference_max", &overload.clock_difference_max);
   }
 
   void ReadCluster() {

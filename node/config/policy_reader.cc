@@ -32,6 +32,7 @@ class PolicyReader {
     ReadRoutes();
     ReadDestinations();
     ReadInDoubt();
+    ReadReplays();
     ReadSuppressions();
     return std::move(settings_);
   }
@@ -280,6 +281,13 @@ class PolicyReader {
     const std::optional<int> then = scope.Enumerator("then");
     if (then == config::IN_DOUBT_HOLD) settings_.in_doubt_policy = InDoubtPolicy::kHold;
     if (then == config::IN_DOUBT_BOUNCE) settings_.in_doubt_policy = InDoubtPolicy::kBounce;
+  }
+
+  void ReadReplays() {
+    const ConfigScope scope = root_.Nested("replays");
+    scope.ReadDuration("remember_for", &settings_.replays.remember_for,
+                       {absl::ZeroDuration(), absl::Hours(24)});
+    scope.ReadNumber("messages_max", &settings_.replays.messages_max, 1, kCountMax);
   }
 
   void ReadSuppressions() {

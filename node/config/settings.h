@@ -115,6 +115,19 @@ struct TimingSettings {
   absl::Duration drain_deadline = absl::Seconds(30);
 };
 
+struct OverloadSettings {
+  absl::Duration event_loop_lag_max = absl::Milliseconds(500);
+  absl::Duration sync_latency_max = absl::Milliseconds(300);
+  uint32_t cpu_wait_percent_max = 50;
+  uint32_t memory_percent_max = 80;
+  absl::Duration due_age_max = absl::Seconds(60);
+  uint32_t refuse_percent = 200;
+  absl::Duration calm_for = absl::Seconds(60);
+  absl::Duration move_interval = absl::Seconds(60);
+  bool hand_over = true;
+  absl::Duration clock_difference_max = absl::Seconds(30);
+};
+
 struct PeerSettings {
   NodeId node_id;
   std::string host;  // Name or address.
@@ -147,6 +160,7 @@ struct NodeSettings {
   AttemptSettings attempts;
   TimingSettings timing;
   std::optional<ClusterSettings> cluster;  // Present only when peers are configured.
+  OverloadSettings overload;
 
   // Any SMTP listener can be reached from another machine.
   bool BeyondLoopback() const;
@@ -209,6 +223,11 @@ struct LimitSettings {
 
 enum class InDoubtPolicy { kRetry, kHold, kBounce };
 
+struct ReplaySettings {
+  absl::Duration remember_for = absl::Minutes(15);
+  uint32_t messages_max = 100'000;  // In each queue group.
+};
+
 struct PolicySettings {
   std::string mail_name;           // Empty: the accepting node's hostname.
   std::string postmaster_address;  // Empty only while every node listens on loopback alone.
@@ -220,6 +239,7 @@ struct PolicySettings {
   uint32_t addresses_per_attempt_max = 5;
   absl::Duration in_doubt_wait = absl::Seconds(30);
   InDoubtPolicy in_doubt_policy = InDoubtPolicy::kRetry;
+  ReplaySettings replays;
   std::map<std::string, std::string> suppressions;  // Address or "@domain" -> reason.
 };
 

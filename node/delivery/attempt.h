@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,7 @@ struct AttemptTask {
   // Everything but the recipients.
   smtp::Transaction transaction;
   std::vector<AttemptRecipient> recipients;
-  std::vector<raft::BodyKey> bodies;
+  std::vector<raft::BodyRef> bodies;
   // One snapshot serves the whole attempt.
   std::shared_ptr<const PolicySnapshot> policy;
   // Crashes make it suspect: no other suspect is attempted beside it.
@@ -64,6 +65,8 @@ struct AttemptReport {
   // We ended it ourselves before the dot; nothing was sent and it doesn't count.
   bool not_sent = false;
   std::string not_sent_reason;
+  // Why it was not sent: this body is damaged or missing here. Others may have it.
+  std::optional<raft::BodyRef> unreadable;
 };
 
 }  // namespace holdfast::node

@@ -16,20 +16,27 @@ constexpr int kTransactionsMax = 40;
 // The content, body by body, as the store has it.
 class StoredContent final : public smtp::BodySource {
  public:
-  StoredContent(const raft::Store& store, const std::vector<raft::BodyKey>& keys)
-      : store_(store), keys_(keys) {}
+  StoredContent(const raft::Store& store, const std::vector<raft::BodyRef>& bodies)
+      : store_(store), bodies_(bodies) {}
 
   boost::asio::awaitable<absl::StatusOr<std::shared_ptr<const std::string>>> Next() override {
-    if (next_ == keys_.size()) co_return std::shared_ptr<const std::string>();
-    absl::StatusOr<raft::Body> body = store_.ReadBody(keys_[next_]);
-    ++next_;
+    if (next_ == bodies_.size()) co_return std::shared_ptr<const std::string>();
+    const raft::BodyRef& ref = bodies_[next_++];
+    absl::StatusOr<raft::Body> body = store_.ReadBody(ref.key);
+    const absl::StatusCode code = body.status().code();
+    if (code == absl::StatusCode::kDataLoss || code == absl::StatusCode::kNotFound) {
+      unreadable_ = ref;
+    }
     if (!body.ok()) co_return body.status();
     co_return *std::move(body);
   }
+  // The last body that is damaged or missing.
+  const std::optional<raft::BodyRef>& unreadable() const { return unreadable_; }
 
  private:
   const raft::Store& store_;
-  const std::vector<raft::BodyKey>& keys_;
+  const std::vector<raft::BodyRef>& bodies_;
+  std::optional<raft::BodyRef> unreadable_;
   size_t next_ = 0;
 };
 
@@ -234,7 +241,20 @@ boost::asio::awaitable<void> AttemptConversation::SendOnce() {
   StoredContent content(runner_.store_, task_->bodies);
   smtp::TransactionResult result =
       co_await connection_->Send(std::move(transaction), content, *this);
+  if (!result.own_failure.ok() && !result.dot_sent) {
+    TakeOwnFailure(result.own_failure, content.unreadable());
+  }
   Take(result, positions);
+}
+
+void AttemptConversation::TakeOwnFailure(const absl::Status& failure,
+                                         const std::optional<raft::BodyRef>& unreadable) {
+  report_.not_sent = true;
+  report_.not_sent_reason = std::string(Message(failure));
+  report_.unreadable = unreadable;
+  if (!unreadable) return;
+  Log(LogLevel::kError, "body_unreadable",
+      {{"queue_id", task_->queue_id}, {"reason", report_.not_sent_reason}});
 }
 
 void AttemptConversation::Take(const smtp::TransactionResult& result,
@@ -250,18 +270,6 @@ void AttemptConversation::Take(const smtp::TransactionResult& result,
     report_.outcomes[positions[i]] = result.recipients[i];
     decided_some |= result.recipients[i].outcome != smtp::OutcomeClass::kNotAttempted;
     retry_now |= result.recipients[i].retry_now;
-  }
-  const bool body_failed = result.own_failure.code() == absl::StatusCode::kDataLoss ||
-                           result.own_failure.code() == absl::StatusCode::kNotFound;
-  if (body_failed && !result.dot_sent) {
-    // Counts as an attempt, waits and expires: without a pause it would go round for ever.
-    FailAll(OwnAnswer(451, {4, 3, 0}, "The stored message can't be read; the postmaster is told"),
-            smtp::OutcomeClass::kTemporary, smtp::Phase::kContent);
-    Log(LogLevel::kError, "body_unreadable",
-        {{"queue_id", task_->queue_id}, {"reason", Message(result.own_failure)}});
-  } else if (!result.own_failure.ok() && !result.dot_sent) {
-    report_.not_sent = true;
-    report_.not_sent_reason = std::string(Message(result.own_failure));
   }
   // A kept connection that had ended is no attempt; nor are recipients that did not fit.
   again_ = !report_.not_sent && retry_now && (decided_some || std::exchange(reused_, false));

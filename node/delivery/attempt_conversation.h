@@ -45,6 +45,8 @@ class AttemptConversation final : public smtp::Fence {
   smtp::ConnectionOptions MakeConnectionOptions() const;
   void FailAll(const smtp::Answer& answer, smtp::OutcomeClass outcome, smtp::Phase phase);
   void Take(const smtp::TransactionResult& result, const std::vector<size_t>& positions);
+  // Our content could not be had: nothing of it was sent to its end.
+  void TakeOwnFailure(const absl::Status& failure, const std::optional<raft::BodyRef>& unreadable);
   std::vector<size_t> Undecided() const;
 
   AttemptRunner& runner_;

@@ -7,12 +7,18 @@
 
 namespace holdfast::node {
 
-bool AttemptGate::TryStart(Waiting& one) {
-  if (running_ >= attempts_max_) return false;
+bool AttemptGate::DestinationHasRoom(const Waiting& one) const {
   const auto there = at_destination_.find(one.destination);
-  if (there != at_destination_.end() && there->second >= std::max(one.destination_max, 1u)) {
-    return false;
-  }
+  return there == at_destination_.end() || there->second < std::max(one.destination_max, 1u);
+}
+
+bool AttemptGate::crowded() const {
+  return std::any_of(waiting_.begin(), waiting_.end(),
+                     [this](const Waiting& one) { return DestinationHasRoom(one); });
+}
+
+bool AttemptGate::TryStart(Waiting& one) {
+  if (running_ >= attempts_max_ || !DestinationHasRoom(one)) return false;
   auto memory = memory_.TryReserve(std::min(one.memory_bytes, memory_.bytes_max()));
   if (!memory) return false;
   ++running_;

@@ -31,6 +31,8 @@ class AttemptGate {
 
   uint32_t running() const { return running_; }
   size_t waiting() const { return waiting_.size(); }
+  // Something waits that its destination would let start: only this node's own bounds hold it up.
+  bool crowded() const;
 
  private:
   struct Waiting {
@@ -39,6 +41,7 @@ class AttemptGate {
     uint64_t memory_bytes = 0;
     Start start;
   };
+  bool DestinationHasRoom(const Waiting& one) const;
   bool TryStart(Waiting& one);
 
   const uint32_t attempts_max_;

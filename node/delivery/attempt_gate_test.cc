@@ -35,6 +35,20 @@ TEST(AttemptGateTest, DestinationAtItsLimitDoesNotHoldUpOthers) {
   EXPECT_EQ(gate.running(), 1u);
 }
 
+TEST(AttemptGateTest, ItIsCrowdedWhenMailWaitsThatItsDestinationWouldTake) {
+  AttemptGate gate(1, 1000);
+  Started started;
+  gate.Enter("a.test", 1, 1, started.As("a1"));
+  gate.Enter("a.test", 1, 1, started.As("a2"));
+  EXPECT_FALSE(gate.crowded());  // a.test itself takes no more.
+  gate.Enter("b.test", 1, 1, started.As("b1"));
+  EXPECT_TRUE(gate.crowded());
+  gate.Leave("a.test");
+  EXPECT_TRUE(gate.crowded());  // a2 runs, b1 still waits.
+  gate.Leave("a.test");
+  EXPECT_FALSE(gate.crowded());
+}
+
 TEST(AttemptGateTest, MemoryIsBoundedAndALargeMessageGetsAllOfItAtMost) {
   AttemptGate gate(10, 100);
   Started started;

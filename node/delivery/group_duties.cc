@@ -49,6 +49,13 @@ queue::AttemptEnded::Kind EndOf(const AttemptReport& report) {
                                    : queue::AttemptEnded::Kind::kAnswered;
 }
 
+bool DecidedAnything(const AttemptReport& report) {
+  return report.intent_made ||
+         std::any_of(report.outcomes.begin(), report.outcomes.end(), [](const auto& one) {
+           return one.outcome != smtp::OutcomeClass::kNotAttempted;
+         });
+}
+
 }  // namespace
 
 GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOptions& options)
@@ -82,7 +89,8 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
                              parts.clock},
           options.lease)),
       random_(Random::FromKernel()),
-      claims_(options.node, kClaimLifetime) {}
+      claims_(options.node, kClaimLifetime),
+      unreadable_(UnreadableParts()) {}
 
 GroupDuties::~GroupDuties() = default;
 
@@ -103,6 +111,7 @@ void GroupDuties::OnLeaderChange(bool leads) {
   recorder_->OnLeaderChange(leads);
   for (const auto& [attempt, key] : std::exchange(settling_, {})) parts_.notes.Interrupt(key);
   if (!leads) {
+    unreadable_.Clear();
     for (const auto& [attempt_id, key] : std::exchange(quarantined_, {})) {
       EndGrant(key, attempt_id, queue::AttemptEnded::Kind::kGone, "");
     }
@@ -114,7 +123,7 @@ void GroupDuties::OnLeaderChange(bool leads) {
   leading_since_ = parts_.clock.SinceBoot();
   next_sweep_ = leading_since_;
   scheduler_.OnLeader(parts_.clock.Now());
-  AbandonStale();
+  if (!clock_off_) AbandonStale();
   RunScheduler();
 }
 
@@ -133,6 +142,12 @@ bool GroupDuties::idle() const { return under_way_.empty() && recorder_->outcome
 void GroupDuties::Drain() {
   draining_ = true;
   scheduler_.SetPaused(true);
+}
+
+void GroupDuties::SetClockOff(bool off) {
+  if (std::exchange(clock_off_, off) == off || !leads_) return;
+  if (off) parts_.runner.AbortShortOfDot(group_);
+  RunScheduler();
 }
 
 void GroupDuties::HandOver(NodeId target) {
@@ -171,10 +186,12 @@ void GroupDuties::Tick() {
   if (!leads_) return;
   FollowHandOver();
   const absl::Duration now = parts_.clock.SinceBoot();
+  if (clock_off_) return;
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepInterval;
     SettleInDoubt();
     FollowQuarantine();
+    unreadable_.Tick();
   }
   if (now >= next_stale_sweep_) AbandonStale();
   const uint64_t version = parts_.policy.Current()->version();
@@ -313,7 +330,8 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
   }
   if (task->recipients.empty()) return nullptr;
   for (const queue::rows::BodyRefRow& body : view.row.bodies()) {
-    task->bodies.push_back({group_, body.index(), body.term(), body.ordinal()});
+    task->bodies.push_back(
+        {{group_, body.index(), body.term(), body.ordinal()}, body.bytes(), body.crc32c()});
   }
   return task;
 }
@@ -380,12 +398,75 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     EndGrant(key, task->attempt_id, view.ok() ? kind : queue::AttemptEnded::Kind::kGone, text);
     return;
   }
+  if (report.unreadable && !DecidedAnything(report)) {
+    under_way_.erase(task->attempt_id);
+    parts_.notes.Interrupt(key);
+    unreadable_.Add(key, task->attempt_id, *report.unreadable);
+    return;
+  }
   MadeOutcome made = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
                                     report, *task->policy, random_.Next());
   const uint64_t attempt_id = task->attempt_id;
   recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text] {
     EndGrant(key, attempt_id, kind, text);
   });
+}
+
+UnreadableUnits::Parts GroupDuties::UnreadableParts() {
+  return {parts_.apply,
+          parts_.clock,
+          [this](const raft::BodyRef& ref, std::function<bool()> wanted,
+                 std::function<void(const absl::Status&)> done) {
+            parts_.host.MendBody(ref, std::move(wanted), std::move(done));
+          },
+          [this](const queue::UnitKey& key) { return StateOf(key); },
+          [this](const queue::UnitKey& key, const std::string& reason) {
+            ProposeHold(key.queue_id, "store", "its content is lost: " + reason);
+          },
+          [this](const queue::UnitKey& key, uint64_t attempt) { PutOffUnreadable(key, attempt); },
+          [this](const queue::UnitKey& key, uint64_t attempt) {
+            EndGrant(key, attempt, queue::AttemptEnded::Kind::kGone, "");
+          }};
+}
+
+UnreadableUnits::State GroupDuties::StateOf(const queue::UnitKey& key) const {
+  const absl::StatusOr<queue::MessageView> view = Show(key.queue_id);
+  if (!view.ok() || key.unit >= view->units.size() || view->units[key.unit].ended) {
+    return UnreadableUnits::State::kGone;
+  }
+  return view->row.held() || view->units[key.unit].row.held() ? UnreadableUnits::State::kHeld
+                                                              : UnreadableUnits::State::kWaits;
+}
+
+void GroupDuties::PutOffUnreadable(const queue::UnitKey& key, uint64_t attempt_id) {
+  const auto end = [this, key, attempt_id] {
+    EndGrant(key, attempt_id, queue::AttemptEnded::Kind::kGone, "");
+  };
+  const absl::StatusOr<queue::MessageView> view = Show(key.queue_id);
+  if (!view.ok() || StateOf(key) != UnreadableUnits::State::kWaits) return end();
+  AttemptReport report;
+  report.started = parts_.clock.Now();
+  report.ended = report.started;
+  // Past its expiry the failure would be final: a bounce for what is not the message's fault.
+  if (report.ended >= absl::FromUnixMicros(view->row.expires_us())) {
+    ProposeHold(key.queue_id, "store",
+                "its content can't be read here, and the nodes that may have it don't answer");
+    return end();
+  }
+  std::vector<AttemptRecipient> recipients;
+  for (const queue::rows::RecipientRow& row : view->units[key.unit].row.recipients()) {
+    if (row.end() != queue::rows::RecipientRow::OPEN) continue;
+    recipients.push_back({row.recipient(), {}});
+    smtp::RecipientOutcome& outcome = report.outcomes.emplace_back();
+    outcome.outcome = smtp::OutcomeClass::kTemporary;
+    outcome.phase = smtp::Phase::kContent;
+    outcome.answer.enhanced = {4, 3, 0};
+    outcome.answer.lines = {"The stored message can't be read now; the postmaster is told"};
+  }
+  if (recipients.empty()) return end();
+  recorder_->Outcome(outcomes_.Make(*view, key.unit, KeyOf(attempt_id), recipients, report,
+                                    *parts_.policy.Current(), random_.Next()),
+                     end);
 }
 
 void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) {

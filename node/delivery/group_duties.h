@@ -37,6 +37,7 @@
 #include "node/delivery/notice_writer.h"
 #include "node/delivery/outcome_writer.h"
 #include "node/delivery/recorder.h"
+#include "node/delivery/unreadable_units.h"
 #include "node/groups/group_tables.h"
 #include "node/node_metrics.h"
 #include "queue/schedule/scheduler.h"
@@ -94,6 +95,10 @@ class GroupDuties {
   void Tick();
   // No new attempts from now on.
   void Drain();
+  // While this node's clock is off, what it would stamp would be wrong: no attempts, nothing is
+  // settled or abandoned. Outcomes of attempts past their dot are recorded all the same, for
+  // without them mail would be repeated.
+  void SetClockOff(bool off);
   // Cuts attempts short of their dot, waits for that a moment, and transfers leadership to
   // `target`. What comes of it shows in leads(); if nothing does, attempts go on after
   // hand_over_wait.
@@ -124,7 +129,7 @@ class GroupDuties {
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
   // This node leads, and will for a while.
-  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_; }
+  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_ && !clock_off_; }
   // `task` was granted in this leadership: what other leaders did meanwhile it can't know.
   bool MayStart(const AttemptTask& task) const {
     return MayAttempt() && task.leadership == leadership_;
@@ -137,6 +142,10 @@ class GroupDuties {
   void SettleOne(const queue::InDoubtUnit& unit, const PolicySnapshot& policy);
   // Ends the grants of messages whose quarantine was applied, and asks again for the others.
   void FollowQuarantine();
+  // A unit whose content could not be read for so long that its attempt counts as failed.
+  void PutOffUnreadable(const queue::UnitKey& key, uint64_t attempt_id);
+  UnreadableUnits::State StateOf(const queue::UnitKey& key) const;
+  UnreadableUnits::Parts UnreadableParts();
   void ProposeHold(const queue::QueueId& message, std::string actor, std::string reason);
   void Quarantine(const queue::UnitKey& key, const queue::MessageView& view);
   void AbandonStale();
@@ -164,11 +173,14 @@ class GroupDuties {
   bool leads_ = false;
   uint64_t leadership_ = 0;  // How many this life has seen begin.
   bool draining_ = false;
+  bool clock_off_ = false;
   uint64_t policy_version_ = 0;
   // Attempts of this life, from grant to recorded outcome, by attempt id.
   std::map<uint64_t, queue::UnitKey> under_way_;
   // Granted, and to be held instead of attempted, by attempt id.
   std::map<uint64_t, queue::UnitKey> quarantined_;
+  // Granted, attempted in vain, and waiting for their content.
+  UnreadableUnits unreadable_;
   // Unknown outcomes on their way into the log.
   std::map<queue::AttemptKey, queue::UnitKey> settling_;
   // Clock::SinceBoot(), so that a wall clock that is set back stops nothing.

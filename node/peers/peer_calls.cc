@@ -34,6 +34,8 @@ absl::Status CheckBeat(const peer_call::Beat& beat) {
                                   &beat.load_part(), &beat.handed_over_reason()}) {
     fits &= text->size() <= kBeatTextBytesMax;
   }
+  fits &= beat.fitness().load_reason().size() <= kBeatTextBytesMax &&
+          beat.fitness().moved_size() <= kGroupsPerBeatMax;
   for (const peer_call::LedGroup& group : beat.groups()) fits &= group.members_size() <= 64;
   return fits ? absl::OkStatus() : Malformed("beat");
 }
@@ -51,6 +53,17 @@ absl::Status CheckJoin(const peer_call::Join& join) {
     fits &= node.node_id() != 0 && node.address().size() <= kBeatTextBytesMax;
   }
   return fits ? absl::OkStatus() : Malformed("join");
+}
+
+absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
+  bool fits = asked.sha256_size() <= kFingerprintsPerQuestionMax &&
+              asked.groups_size() <= kGroupsPerBeatMax &&
+              asked.unanswered_size() <= kGroupsPerBeatMax;
+  for (const std::string& sha256 : asked.sha256()) fits &= sha256.size() == 32;
+  for (const peer_call::SeenSubmission& seen : asked.seen()) {
+    fits &= seen.group() != 0 && seen.queue_id().size() == 16;
+  }
+  return fits ? absl::OkStatus() : Malformed("question about replays");
 }
 
 absl::Status CheckPropose(const peer_call::Propose& propose) {
@@ -98,6 +111,9 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
       if (request.join().token().size() != 32) return Malformed("join");
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(request.join()));
       return request;
+    case peer_call::Request::kDidYouSee:
+      HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(request.did_you_see()));
+      return request;
     case peer_call::Request::KIND_NOT_SET:
       break;
   }
@@ -130,6 +146,9 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
     case peer_call::Answer::kJoin:
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(answer.join()));
       return answer;
+    case peer_call::Answer::kDidYouSee:
+      HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(answer.did_you_see()));
+      return answer;
     case peer_call::Answer::KIND_NOT_SET:
       break;
   }
@@ -144,6 +163,7 @@ std::string EncodeHello(peer_call::Hello hello) {
 absl::StatusOr<peer_call::Hello> DecodeHello(std::string_view bytes) {
   peer_call::Hello hello;
   HOLDFAST_RETURN_IF_ERROR(Parse(bytes, "hello", &hello));
+  if (hello.acknowledged_size() > kGroupsPerHelloMax) return Malformed("hello");
   return hello;
 }
 

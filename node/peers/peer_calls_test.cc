@@ -62,6 +62,22 @@ TEST(PeerCallsTest, BoundsHold) {
   EXPECT_FALSE(DecodeAnswer(EncodeAnswer(code)).ok());
 }
 
+TEST(PeerCallsTest, QuestionsAboutReplaysAreBounded) {
+  peer_call::Request request;
+  for (int i = 0; i < kFingerprintsPerQuestionMax; ++i) {
+    request.mutable_did_you_see()->add_sha256(std::string(32, '\xFF'));
+  }
+  EXPECT_TRUE(DecodeRequest(EncodeRequest(request)).ok());
+  request.mutable_did_you_see()->add_sha256(std::string(32, 'x'));
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeRequest(EncodeRequest(request)).status()));
+  request.mutable_did_you_see()->clear_sha256();
+  request.mutable_did_you_see()->add_sha256("short");
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeRequest(EncodeRequest(request)).status()));
+  peer_call::Answer answer;
+  answer.mutable_did_you_see()->add_seen()->set_group(3);
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
+}
+
 // The defaults of an empty message must not look like an accepted message.
 TEST(PeerCallsTest, OkWithoutAPlaceInTheLogIsNoAnswer) {
   peer_call::Answer empty;
@@ -69,6 +85,21 @@ TEST(PeerCallsTest, OkWithoutAPlaceInTheLogIsNoAnswer) {
   EXPECT_EQ(DecodeAnswer(EncodeAnswer(empty)).status().code(), absl::StatusCode::kInvalidArgument);
   empty.mutable_proposed()->set_index(1);
   EXPECT_TRUE(DecodeAnswer(EncodeAnswer(empty)).ok());
+}
+
+TEST(PeerCallsTest, AHelloSaysWhatTheOtherPromised) {
+  peer_call::Hello hello;
+  for (int i = 0; i < kGroupsPerHelloMax; ++i) {
+    peer_call::Acknowledged& one = *hello.add_acknowledged();
+    one.set_group(static_cast<uint32_t>(i));
+    one.set_term(~uint64_t{0});
+    one.set_index(~uint64_t{0});
+  }
+  const std::string bytes = EncodeHello(hello);
+  EXPECT_LE(bytes.size(), size_t{64} << 10);  // What the transport carries.
+  EXPECT_EQ(DecodeHello(bytes)->acknowledged_size(), kGroupsPerHelloMax);
+  hello.add_acknowledged();
+  EXPECT_EQ(DecodeHello(EncodeHello(hello)).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

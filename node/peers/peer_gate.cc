@@ -35,9 +35,17 @@ void PeerGate::SetRemoved(std::set<NodeId> removed) {
   removed_ = std::move(removed);
 }
 
-void PeerGate::Open(raft::GroupHost& host) { host_.store(&host, std::memory_order_release); }
+void PeerGate::Open(raft::GroupHost& host) {
+  std::set<NodeId> greeted;
+  {
+    MutexLock lock(mutex_);
+    host_.store(&host, std::memory_order_release);
+    greeted.swap(greeted_);
+  }
+  for (const NodeId peer : greeted) (void)Greet(host, peer, told_.Of(peer));
+}
 
-std::string PeerGate::Hello(NodeId /*peer*/) {
+std::string PeerGate::Hello(NodeId peer) {
   peer_call::Hello hello;
   hello.set_tick_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.tick)));
   hello.set_heartbeat_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.heartbeat)));
@@ -45,6 +53,15 @@ std::string PeerGate::Hello(NodeId /*peer*/) {
   hello.set_wall_time_us(absl::ToUnixMicros(clock_.Now()));
   hello.set_feature_level_min(kFeatureLevelMin);
   hello.set_feature_level_max(kFeatureLevelMax);
+  if (raft::GroupHost* const host = host_.load(std::memory_order_acquire)) {
+    for (const raft::Acknowledgement& given : host->AcknowledgedBy(peer)) {
+      if (hello.acknowledged_size() == kGroupsPerHelloMax) break;
+      peer_call::Acknowledged& one = *hello.add_acknowledged();
+      one.set_group(given.group.value());
+      one.set_term(given.term);
+      one.set_index(given.index);
+    }
+  }
   MutexLock lock(mutex_);
   hello.set_begun(begun_);
   hello.set_incarnation(incarnation_);
@@ -54,6 +71,39 @@ std::string PeerGate::Hello(NodeId /*peer*/) {
 absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
   absl::StatusOr<peer_call::Hello> said = DecodeHello(bytes);
   HOLDFAST_RETURN_IF_ERROR(said.status());
+  HOLDFAST_RETURN_IF_ERROR(CheckHello(peer, *said));
+  Promises promised;
+  for (const peer_call::Acknowledged& one : said->acknowledged()) {
+    promised.push_back({GroupId(one.group()), one.term(), one.index()});
+  }
+  return TakePromises(peer, promised);
+}
+
+absl::Status PeerGate::TakePromises(NodeId peer, const Promises& promised) {
+  raft::GroupHost* host = nullptr;
+  {
+    MutexLock lock(mutex_);
+    host = host_.load(std::memory_order_acquire);
+    if (host == nullptr) {
+      greeted_.insert(peer);
+      for (const raft::Acknowledgement& one : promised) {
+        if (told_.Of(peer).size() == kGroupsPerHelloMax) break;  // More than a peer of ours has.
+        told_.Note(one.group, peer, one.term, one.index);
+      }
+      return absl::OkStatus();
+    }
+  }
+  return Greet(*host, peer, promised);
+}
+
+absl::Status PeerGate::Greet(raft::GroupHost& host, NodeId peer, const Promises& promised) {
+  absl::Status kept = host.Greeted(peer, promised);
+  if (kept.code() == absl::StatusCode::kDataLoss && on_amnesia_) on_amnesia_(kept);
+  return kept;
+}
+
+absl::Status PeerGate::CheckHello(NodeId peer, const peer_call::Hello& hello) {
+  const peer_call::Hello* const said = &hello;
   {
     MutexLock lock(mutex_);
     if (removed_.contains(peer)) {
@@ -131,6 +181,7 @@ void PeerGate::OnMessages(NodeId from, std::vector<raft::GroupMessage> messages)
 void PeerGate::OnUnreachable(NodeId peer) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host != nullptr) host->PeerUnreachable(peer);
+  if (listener() != nullptr) listener()->OnUnreachable(peer);
 }
 
 absl::Status PeerGate::FillBodies(GroupId group, raft::Message& message) {

@@ -22,6 +22,7 @@
 #include "base/mutex.h"
 #include "node/config/settings.h"
 #include "node/peers/peer_calls.h"
+#include "raft/host/ack_memory.h"
 #include "raft/host/group_host.h"
 #include "raft/transport/transport.h"
 
@@ -30,6 +31,15 @@ namespace holdfast::node {
 // Answers one kind of call; as PeerHandler::OnCall(): must not block.
 using CallServer = std::function<void(NodeId peer, peer_call::Request request,
                                       std::function<void(absl::StatusOr<peer_call::Answer>)>)>;
+
+// Hears what tells whether peers are there. Called on the transport's threads: must not block.
+class PeerListener {
+ public:
+  virtual ~PeerListener() = default;
+  virtual void OnBeat(NodeId peer, const peer_call::Beat& beat) = 0;
+  // Messages to it were lost.
+  virtual void OnUnreachable(NodeId peer) = 0;
+};
 
 // Nodes whose wall clocks differ by more refuse each other: stamps and expiry would go wrong.
 inline constexpr absl::Duration kClockDifferenceMax = absl::Seconds(30);
@@ -45,13 +55,18 @@ class PeerGate final : public raft::PeerHandler {
   void SetLife(bool begun, std::string incarnation);
   // Nodes that were removed from the cluster: they are refused.
   void SetRemoved(std::set<NodeId> removed);
-  // Messages go to the host from now on.
+  // Who is told, on a thread of the transport, that a peer remembers what this node's store has
+  // forgotten. Before Open().
+  void OnAmnesia(std::function<void(const absl::Status&)> act) { on_amnesia_ = std::move(act); }
+  // Messages go to the host from now on, which was started, and so does what peers' hellos said.
   void Open(raft::GroupHost& host);
+  // Hears of peers from now on; outlives the transport's Stop().
+  void Listen(PeerListener& listener) { listener_.store(&listener, std::memory_order_release); }
+  PeerListener* listener() const { return listener_.load(std::memory_order_acquire); }
 
   std::string Hello(NodeId peer) override;
   // kFailedPrecondition: other timers, a clock too far off, a node that was removed, or one of
-  // another incarnation.
-  // kUnimplemented: no common features.
+  // another incarnation. kUnimplemented: no common features. kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
@@ -62,13 +77,25 @@ class PeerGate final : public raft::PeerHandler {
   void OnCall(NodeId peer, std::string request, raft::CallReply reply) override;
 
  private:
+  using Promises = std::vector<raft::Acknowledgement>;
+
+  absl::Status CheckHello(NodeId peer, const peer_call::Hello& said);
+  // Of this node to `peer`, as it remembers them.
+  absl::Status TakePromises(NodeId peer, const Promises& promised);
+  absl::Status Greet(raft::GroupHost& host, NodeId peer, const Promises& promised);
+
   const TimingSettings timing_;
   const Clock& clock_;
+  std::function<void(const absl::Status&)> on_amnesia_;
   std::atomic<raft::GroupHost*> host_{nullptr};
+  std::atomic<PeerListener*> listener_{nullptr};
   Mutex mutex_;
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);
   std::set<NodeId> removed_ ABSL_GUARDED_BY(mutex_);
+  // Who spoke before Open(), and what they said: a store that is not in use promises nothing more.
+  std::set<NodeId> greeted_ ABSL_GUARDED_BY(mutex_);
+  raft::AckMemory told_;  // By peer. Written under mutex_.
   bool begun_ ABSL_GUARDED_BY(mutex_) = false;
   std::string incarnation_ ABSL_GUARDED_BY(mutex_);
 };

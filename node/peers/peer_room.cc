@@ -190,6 +190,7 @@ absl::Status PeerRoom::Start(bool formed) {
   });
   gate_.Serve(peer_call::Request::kBeat,
               [this](NodeId peer, peer_call::Request request, auto reply) {
+                if (gate_.listener() != nullptr) gate_.listener()->OnBeat(peer, request.beat());
                 beats_.Put(peer, std::move(*request.mutable_beat()), clock_.SinceBoot());
                 reply(peer_call::Answer());
               });
@@ -343,7 +344,9 @@ void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make
 }
 
 void PeerRoom::Tick() {
-  if (transport_ == nullptr || make_beat_ == nullptr || clock_.SinceBoot() < next_beat_) return;
+  if (transport_ == nullptr || make_beat_ == nullptr) return;
+  const bool soon = beat_soon_.exchange(false, std::memory_order_acq_rel);
+  if (!soon && clock_.SinceBoot() < next_beat_) return;
   next_beat_ = clock_.SinceBoot() + kBeatInterval;
   peer_call::Request question;
   *question.mutable_beat() = make_beat_();

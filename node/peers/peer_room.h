@@ -70,6 +70,9 @@ class PeerRoom {
   // Messages go to the host, and peers are told `make_beat` once a second.
   void Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat);
   void Tick();
+  // Peers are told with the next tick: something can't wait.
+  void BeatSoon() { beat_soon_.store(true, std::memory_order_release); }
+  std::vector<NodeId> peers() const { return PeersNow(); }
 
   // As Transport::Call(). Alone: kUnavailable.
   void Call(NodeId to, std::string request, absl::Duration timeout,
@@ -118,6 +121,7 @@ class PeerRoom {
   bool recorded_formed_ = false;
   std::function<peer_call::Beat()> make_beat_;
   absl::Duration next_beat_ = -absl::InfiniteDuration();
+  std::atomic<bool> beat_soon_{false};
 };
 
 }  // namespace holdfast::node

@@ -35,9 +35,15 @@ smtp::RelayRulesOptions OptionsOf(const PolicySettings& settings, const std::str
   return options;
 }
 
-smtp::Reply RefusalOf(const absl::Status& status) {
+smtp::Reply RefusalOf(const absl::Status& status, const std::string& hostname) {
   if (status.code() == absl::StatusCode::kResourceExhausted) {
     return smtp::Reply(452, {4, 3, 1}, Message(status));
+  }
+  // The session ends with it (RFC 5321, 3.8): the client is better off with another host, and
+  // should not try its next message here.
+  if (absl::IsAborted(status)) {
+    return smtp::Reply(421, {4, 3, 2},
+                       format("{} {}; try another host", hostname, Message(status)));
   }
   return smtp::Reply(451, {4, 3, 2}, Message(status));
 }
@@ -68,7 +74,7 @@ smtp::MailDecision Admission::OnMail(const smtp::ClientFacts& client,
   const uint64_t declared = command.parameters.size_bytes.value_or(0);
   const absl::Status health = health_.MayAccept(declared > 0 ? declared : kUndeclaredBytes);
   if (!health.ok()) {
-    decision.refusal = RefusalOf(health);
+    decision.refusal = RefusalOf(health, hostname_);
     return decision;
   }
   const std::shared_ptr<const Rules> rules = Current();

@@ -1,6 +1,40 @@
 #include "node/submit/node_health.h"
 
+#include <utility>
+
 namespace holdfast::node {
+
+void NodeHealth::SetClusterSpaceShort(std::string why) {
+  MutexLock lock(mutex_);
+  space_short_ = std::move(why);
+}
+
+void NodeHealth::SetOverloaded(std::string why, bool memory) {
+  MutexLock lock(mutex_);
+  overloaded_ = std::move(why);
+  overloaded_memory_ = memory;
+}
+
+void NodeHealth::SetClockOff(std::string why) {
+  MutexLock lock(mutex_);
+  clock_off_ = std::move(why);
+}
+
+absl::Status NodeHealth::MayStamp() const {
+  MutexLock lock(mutex_);
+  if (clock_off_.empty()) return absl::OkStatus();
+  return absl::UnavailableError(ToAbsl(clock_off_));
+}
+
+absl::Status NodeHealth::Reason() const {
+  HOLDFAST_RETURN_IF_ERROR(MayStamp());
+  MutexLock lock(mutex_);
+  if (!space_short_.empty()) return absl::ResourceExhaustedError(ToAbsl(space_short_));
+  if (overloaded_.empty()) return absl::OkStatus();
+  return MakeStatus(
+      overloaded_memory_ ? absl::StatusCode::kResourceExhausted : absl::StatusCode::kAborted,
+      "this node is overloaded: {}", overloaded_);
+}
 
 absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
   if (stopping_.load(std::memory_order_relaxed)) return absl::UnavailableError("shutting down");
@@ -24,7 +58,7 @@ absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
   if (!leaders_.AnyHasLeader()) {
     return absl::UnavailableError("no queue group has a leader: no majority is connected");
   }
-  return absl::OkStatus();
+  return Reason();
 }
 
 }  // namespace holdfast::node

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/mutex.h"
 #include "base/status.h"
 #include "node/leader_table.h"
 #include "node/submit/disk_budget.h"
@@ -34,11 +35,25 @@ class NodeHealth {
   void SetNoSpace(bool no_space) { no_space_.store(no_space, std::memory_order_relaxed); }
   void SetStopping() { stopping_.store(true, std::memory_order_relaxed); }
 
-  // OK; kUnavailable (451 or 421): stopping, or no group has a leader that we can use;
-  // kResourceExhausted (452): no room on the disk for a message of that size beside the reserve.
+  // Reasons that come and go, in words; empty: no such reason.
+  // Fewer than a majority of the nodes have room above their reserve.
+  void SetClusterSpaceShort(std::string why);
+  // This node's load is beyond what it can bear. `memory`: of memory alone.
+  void SetOverloaded(std::string why, bool memory);
+  // This node's clock is too far from the others': it stamps nothing, so it begins nothing.
+  void SetClockOff(std::string why);
+
+  // OK; kUnavailable (451): stopping, or no group has a leader that we can use;
+  // kResourceExhausted (452): no room in memory, or on disks for a message of that size beside the
+  // reserve; kAborted (421): overloaded, and the client should go elsewhere.
   absl::Status MayAccept(uint64_t message_bytes = kUndeclaredBytes) const;
+  // kUnavailable: what this node stamps with its time would be wrong.
+  absl::Status MayStamp() const;
 
  private:
+  // Those reasons that need the lock.
+  absl::Status Reason() const;
+
   const LeaderTable& leaders_;
   DiskBudget disk_;
   std::atomic<bool> policy_pending_{false};
@@ -46,6 +61,11 @@ class NodeHealth {
   std::atomic<bool> removed_{false};
   std::atomic<bool> no_space_{false};
   std::atomic<bool> stopping_{false};
+  mutable Mutex mutex_;
+  std::string space_short_ ABSL_GUARDED_BY(mutex_);
+  std::string overloaded_ ABSL_GUARDED_BY(mutex_);
+  bool overloaded_memory_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string clock_off_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::node

@@ -57,6 +57,29 @@ TEST(NodeHealthTest, ADrainedNodeAndOneWithoutPolicyRefuseUntilThatIsOver) {
   EXPECT_TRUE(health.MayAccept().ok());
 }
 
+TEST(NodeHealthTest, ReasonsThatComeAndGoHaveTheirOwnAnswers) {
+  LeaderTable leaders(1);
+  leaders.Set(GroupId{1}, true);
+  NodeHealth health(leaders, 100);
+  health.SetOverloaded("fsync takes 900 ms", /*memory=*/false);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kAborted);
+  EXPECT_EQ(Message(health.MayAccept()), "this node is overloaded: fsync takes 900 ms");
+  EXPECT_TRUE(health.MayStamp().ok());
+  health.SetOverloaded("a memory budget is full", /*memory=*/true);
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kResourceExhausted);
+  health.SetOverloaded("", /*memory=*/true);
+  EXPECT_TRUE(health.MayAccept().ok());
+  health.SetClusterSpaceShort("insufficient storage: 1 of 3 nodes");
+  EXPECT_EQ(health.MayAccept(1).code(), absl::StatusCode::kResourceExhausted);
+  health.SetClockOff("this node's clock is 45 s ahead");
+  EXPECT_EQ(health.MayAccept().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(health.MayStamp().code(), absl::StatusCode::kUnavailable);
+  health.SetClockOff("");
+  health.SetClusterSpaceShort("");
+  EXPECT_TRUE(health.MayAccept().ok());
+  EXPECT_TRUE(health.MayStamp().ok());
+}
+
 TEST(LeaderTableTest, WithoutAGroupOfOurOwnOthersTakeTurns) {
   LeaderTable leaders(3);
   EXPECT_FALSE(leaders.AnyHasLeader());

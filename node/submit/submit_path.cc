@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "base/log.h"
 #include "base/random.h"
 #include "node/await_callback.h"
+#include "node/replay/fingerprint.h"
 #include "node/submit/envelope_codec.h"
 #include "proto/command.pb.h"
 #include "queue/schedule/retry_policy.h"
@@ -42,12 +44,16 @@ class GroupSubmission final : public smtp::Submission {
         queue_id_(std::move(queue_id)),
         envelope_(std::move(envelope)),
         disk_bytes_(disk_bytes) {
+    if (path_.parts_.replays != nullptr && path_.parts_.replays->window() > absl::ZeroDuration()) {
+      fingerprint_.emplace(*envelope_);
+    }
     reservations_.push_back(std::move(reservation));
     disk_reservations_.push_back(std::move(disk_reservation));
   }
   ~GroupSubmission() override;
 
   const std::string& queue_id() const override { return queue_id_; }
+  void SetTraceHeaderBytes(size_t bytes) override { own_bytes_ = bytes; }
   boost::asio::awaitable<absl::Status> Write(std::shared_ptr<const std::string> chunk) override;
   boost::asio::awaitable<absl::StatusOr<std::string>> Commit(smtp::FinalFacts facts) override;
 
@@ -57,6 +63,13 @@ class GroupSubmission final : public smtp::Submission {
   boost::asio::awaitable<absl::Status> Propose(command::Command command,
                                                std::vector<raft::Body> bodies);
   command::Command EnqueueCommand(const smtp::FinalFacts& facts) const;
+  // Content in order, each piece once.
+  void AddToFingerprint(std::string_view piece);
+  // Of the whole; empty when the message could be another one that looks the same.
+  std::string FinishFingerprint(const smtp::FinalFacts& facts);
+  // The message that this one repeats, if anybody knows one; kUnavailable: it can't be known now.
+  boost::asio::awaitable<absl::StatusOr<std::optional<SeenMessage>>> FindReplayed(
+      const smtp::FinalFacts& facts);
 
   SubmitPath& path_;
   const GroupId group_;
@@ -69,6 +82,9 @@ class GroupSubmission final : public smtp::Submission {
   uint64_t written_bytes_ = 0;  // Content so far.
   // The newest piece: it goes with the Enqueue if it is the last.
   std::shared_ptr<const std::string> held_;
+  std::optional<Fingerprint> fingerprint_;
+  std::string sha256_;         // Of the whole; empty: none.
+  size_t own_bytes_ = 0;       // At the front of what comes next, and not the client's.
   uint64_t header_bytes_ = 0;  // 0: not within the first piece.
   uint32_t chunks_ = 0;
   bool chunk_proposed_ = false;
@@ -112,6 +128,8 @@ absl::Status GroupSubmission::ReserveDisk(uint64_t bytes) {
 
 boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command command,
                                                               std::vector<raft::Body> bodies) {
+  // Refused at MAIL already, unless the clock was set meanwhile.
+  if (absl::Status may = path_.parts_.health.MayStamp(); !may.ok()) co_return may;
   command.set_policy_version(path_.parts_.policy.Current()->version());
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   if (!bytes.ok()) co_return bytes.status();
@@ -139,6 +157,7 @@ boost::asio::awaitable<absl::Status> GroupSubmission::Write(
   }
   std::shared_ptr<const std::string> before = std::exchange(held_, std::move(chunk));
   if (before == nullptr) co_return absl::OkStatus();
+  AddToFingerprint(*before);
   command::Command command;
   command::Chunk& part = *command.mutable_chunk();
   part.set_queue_id(queue_id_);
@@ -165,16 +184,67 @@ command::Command GroupSubmission::EnqueueCommand(const smtp::FinalFacts& facts) 
   enqueue.set_due_us(enqueue.accepted_us());
   enqueue.set_chunk_count(chunks_);
   enqueue.set_body_count(held_ == nullptr ? 0 : 1);
+  if (!sha256_.empty()) {
+    command::Fingerprint& fingerprint = *enqueue.mutable_fingerprint();
+    fingerprint.set_sha256(sha256_);
+    const ReplaySettings& replays = policy->settings().replays;
+    fingerprint.set_forget_us(absl::ToUnixMicros(now + replays.remember_for));
+    fingerprint.set_kept_max(replays.messages_max);
+  }
   return command;
+}
+
+void GroupSubmission::AddToFingerprint(std::string_view piece) {
+  if (!fingerprint_) return;
+  const size_t own = std::min(own_bytes_, piece.size());
+  own_bytes_ -= own;
+  fingerprint_->Add(piece.substr(own));
+}
+
+std::string GroupSubmission::FinishFingerprint(const smtp::FinalFacts& facts) {
+  if (!fingerprint_ || facts.message_id.empty() || !facts.has_date) return "";
+  if (held_ != nullptr) AddToFingerprint(*held_);
+  return fingerprint_->Finish();
+}
+
+boost::asio::awaitable<absl::StatusOr<std::optional<SeenMessage>>> GroupSubmission::FindReplayed(
+    const smtp::FinalFacts& facts) {
+  using Seen = absl::StatusOr<std::optional<SeenMessage>>;
+  ReplayGuard* const replays = path_.parts_.replays;
+  NodeMetrics& metrics = path_.parts_.metrics;
+  if (sha256_.empty() || !replays->MustAsk()) co_return std::optional<SeenMessage>();
+  metrics.replay_questions.Increment();
+  auto start = [replays, sha256 = sha256_](auto done) { replays->Ask(sha256, std::move(done)); };
+  Seen seen = co_await AwaitCallback<Seen>(start);
+  if (!seen.ok()) {
+    metrics.replays_unanswered.Increment();
+    co_return seen.status();
+  }
+  if (!*seen) co_return seen;
+  replays->Repeated(**seen, sha256_);
+  metrics.replays_suppressed.Increment();
+  Log(LogLevel::kInfo, "replay_suppressed",
+      {{"group", (*seen)->group.value()},
+       {"queue_id", (*seen)->queue_id},
+       {"message_id", facts.message_id},
+       {"client", envelope_->client.address.ToString()}});
+  co_return seen;
 }
 
 boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
     smtp::FinalFacts facts) {
   const absl::Duration start = path_.parts_.clock.SinceBoot();
+  sha256_ = FinishFingerprint(facts);
+  const absl::StatusOr<std::optional<SeenMessage>> replayed = co_await FindReplayed(facts);
+  if (!replayed.ok()) co_return replayed.status();
+  if (*replayed) co_return (*replayed)->queue_id;
   std::vector<raft::Body> bodies;
   if (held_ != nullptr) bodies.push_back(held_);
   decided_ = true;
+  ReplayGuard* const replays = sha256_.empty() ? nullptr : path_.parts_.replays;
+  if (replays != nullptr) replays->Proposing({group_, queue_id_}, sha256_);
   absl::Status status = co_await Propose(EnqueueCommand(facts), std::move(bodies));
+  if (replays != nullptr) replays->Decided(queue_id_, status);
   path_.parts_.metrics.commit_seconds.Observe(
       absl::ToDoubleSeconds(path_.parts_.clock.SinceBoot() - start));
   held_.reset();
@@ -188,6 +258,14 @@ SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_ma
     : parts_(parts),
       memory_(memory_bytes_max),
       ids_(node, static_cast<uint32_t>(Random::FromKernel().Next())) {}
+
+void SubmitPath::Confirmed(const std::string& queue_id) {
+  if (parts_.replays != nullptr) parts_.replays->Confirmed(queue_id);
+}
+
+void SubmitPath::Unconfirmed(const std::string& queue_id) {
+  if (parts_.replays != nullptr) parts_.replays->Unconfirmed(queue_id);
+}
 
 std::string SubmitPath::NextQueueId() {
   MutexLock lock(mutex_);

@@ -8,6 +8,9 @@
 // nor to another group. A submission that ends without its Enqueue is abandoned by command, so that
 // its chunks go.
 //
+// What a client offers again without knowing that it was accepted before is answered with the first
+// message's id and not stored (node/replay); the chunks of it are abandoned.
+//
 // Threads:  Begin() from any io thread; a submission stays on its session's thread.
 // Lifetime: everything passed outlives it; submissions end before GroupHost::Stop() returns.
 // Limits:   memory_bytes_max over all submissions together, and room on the disk: what SIZE= says,
@@ -26,6 +29,7 @@
 #include "node/control/policy.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/replay/replay_guard.h"
 #include "node/submit/node_health.h"
 #include "queue/state/queue_types.h"
 #include "raft/host/group_host.h"
@@ -45,12 +49,16 @@ class SubmitPath final : public smtp::MessageSink {
     const Clock& clock;
     NodeMetrics& metrics;
     NodeHealth& health;
+    // Null: replays are not looked for.
+    ReplayGuard* replays = nullptr;
   };
 
   SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max);
 
   absl::StatusOr<std::unique_ptr<smtp::Submission>> Begin(
       std::shared_ptr<const smtp::Envelope> envelope) override;
+  void Confirmed(const std::string& queue_id) override;
+  void Unconfirmed(const std::string& queue_id) override;
 
   // A new id; for notices too.
   std::string NextQueueId();

@@ -23,12 +23,13 @@ namespace asio = boost::asio;
 // Answers each proposal at once with the next verdict (OK when none is left), and keeps it.
 class SubmitPathTest : public testing::Test {
  protected:
-  SubmitPathTest()
+  explicit SubmitPathTest(bool with_replays = false)
       : health_(leaders_, 0),
+        guard_(GuardParts(), GuardOptions()),
         path_({[this](GroupId, raft::Proposal proposal, raft::ProposeCallback done) {
                  Propose(std::move(proposal), done);
                },
-               leaders_, policy_, clock_, metrics_, health_},
+               leaders_, policy_, clock_, metrics_, health_, with_replays ? &guard_ : nullptr},
               NodeId{1}, 16 << 20) {
     leaders_.Set(GroupId{2}, true);
     health_.disk().BeginLook();
@@ -46,6 +47,35 @@ class SubmitPathTest : public testing::Test {
       verdicts_.erase(verdicts_.begin());
     }
     done(result);
+  }
+
+  // A node that is alone, and whose groups have `seen_`.
+  ReplayGuard::Parts GuardParts() {
+    return {[this](GroupId, raft::Proposal proposal, const raft::ProposeCallback& done) {
+              Propose(std::move(proposal), done);
+            },
+            [](GroupId) {
+              return KnownLeader{NodeId{1}, true};
+            },
+            [this](GroupId, const raft::ReadCallback& done) {
+              if (reads_ok_) return done(raft::ReadPoint{});
+              done(absl::FailedPreconditionError("not the leader"));
+            },
+            [this](GroupId, std::string_view) {
+              return absl::StatusOr<std::optional<queue::QueueId>>(seen_);
+            },
+            nullptr,
+            [] { return std::vector<NodeId>(); },
+            [] {},
+            policy_,
+            clock_};
+  }
+  static ReplayGuardOptions GuardOptions() {
+    ReplayGuardOptions options;
+    options.questions.self = NodeId{1};
+    options.questions.queue_groups = 1;
+    options.questions.timeout = absl::ZeroDuration();
+    return options;
   }
 
   std::unique_ptr<smtp::Submission> Begin() {
@@ -88,6 +118,9 @@ class SubmitPathTest : public testing::Test {
   std::vector<absl::Status> verdicts_;
   std::vector<command::Command> commands_;
   std::vector<size_t> bodies_;
+  std::optional<queue::QueueId> seen_;
+  bool reads_ok_ = true;
+  ReplayGuard guard_;
   SubmitPath path_;
 };
 
@@ -168,6 +201,101 @@ TEST_F(SubmitPathTest, WithoutALeaderNothingBegins) {
   leaders_.Set(GroupId{2}, false);
   const auto submission = path_.Begin(std::make_shared<smtp::Envelope>());
   EXPECT_EQ(submission.status().code(), absl::StatusCode::kUnavailable);
+}
+
+class SubmitReplayTest : public SubmitPathTest {
+ protected:
+  SubmitReplayTest() : SubmitPathTest(true) {}
+
+  // As a session would; the pieces begin with nine bytes of our own.
+  absl::StatusOr<std::string> Submit(const std::vector<std::string>& pieces,
+                                     bool identified = true) {
+    auto submission = Begin();
+    submission->SetTraceHeaderBytes(9);
+    for (const std::string& piece : pieces) {
+      const absl::Status written = Run(submission->Write(Text(piece)));
+      if (!written.ok()) return written;
+    }
+    smtp::FinalFacts facts;
+    facts.has_date = true;
+    if (identified) facts.message_id = "<1@back.test>";
+    return Run(submission->Commit(facts));
+  }
+};
+
+TEST_F(SubmitReplayTest, AMessageCarriesItsFingerprintWithoutOurOwnField) {
+  ASSERT_TRUE(Submit({"Received:Subject: x\r\n\r\nbody\r\n"}).ok());
+  ASSERT_TRUE(Submit({"RECEIVED!Subject: x\r\n\r\nbody\r\n"}).ok());
+  ASSERT_TRUE(Submit({"RECEIVED!Subject: y\r\n\r\nbody\r\n"}).ok());
+  ASSERT_TRUE(Submit({"Received:Subj", "ect: x\r\n\r\nbo", "dy\r\n"}).ok());
+  ASSERT_EQ(commands_.size(), 6u);
+  const command::Fingerprint& first = commands_[0].enqueue().fingerprint();
+  EXPECT_EQ(first.sha256().size(), 32u);
+  EXPECT_EQ(first.kept_max(), 100'000u);
+  EXPECT_EQ(first.forget_us() - commands_[0].enqueue().accepted_us(), int64_t{900} * 1'000'000);
+  EXPECT_EQ(commands_[1].enqueue().fingerprint().sha256(), first.sha256());
+  EXPECT_NE(commands_[2].enqueue().fingerprint().sha256(), first.sha256());
+  EXPECT_EQ(commands_[5].enqueue().fingerprint().sha256(), first.sha256());
+}
+
+TEST_F(SubmitReplayTest, WithoutMessageIdNothingIsCompared) {
+  guard_.SetRestarted();
+  seen_ = queue::QueueId::FromParts(1, 1, 1);
+  ASSERT_TRUE(Submit({"Received:hi\r\n"}, false).ok());
+  ASSERT_EQ(commands_.size(), 1u);
+  EXPECT_FALSE(commands_[0].enqueue().has_fingerprint());
+}
+
+TEST_F(SubmitReplayTest, AHealthyNodeAsksNothing) {
+  seen_ = queue::QueueId::FromParts(1, 1, 1);
+  ASSERT_TRUE(Submit({"Received:hi\r\n"}).ok());
+  EXPECT_EQ(commands_.size(), 1u);
+  EXPECT_EQ(metrics_.replay_questions.value(), 0u);
+}
+
+TEST_F(SubmitReplayTest, AReplayIsAnsweredWithTheFirstIdAndNotStored) {
+  guard_.SetRestarted();
+  seen_ = queue::QueueId::FromParts(1, 1, 1);
+  const auto id = Submit({"Received:hi\r\n"});
+  ASSERT_TRUE(id.ok()) << id.status();
+  EXPECT_EQ(*id, seen_->ToString());
+  EXPECT_TRUE(commands_.empty());
+  EXPECT_EQ(metrics_.replays_suppressed.value(), 1u);
+  // What came in pieces is abandoned.
+  ASSERT_TRUE(Submit({"Received:hi\r\n", "more\r\n"}).ok());
+  ASSERT_EQ(commands_.size(), 2u);
+  EXPECT_TRUE(commands_[0].has_chunk());
+  EXPECT_TRUE(commands_[1].has_abandon());
+  // The client goes on after this 250: the group may forget the message.
+  path_.Confirmed(*id);
+  guard_.FlushConfirms();
+  ASSERT_EQ(commands_.size(), 3u);
+  EXPECT_EQ(commands_[2].confirm().messages(0).queue_id(), *id);
+}
+
+TEST_F(SubmitReplayTest, WhatIsNewIsStoredAfterAskingAndWithoutAnAnswerItIsNot) {
+  guard_.SetRestarted();
+  ASSERT_TRUE(Submit({"Received:hi\r\n"}).ok());
+  EXPECT_EQ(commands_.size(), 1u);
+  EXPECT_EQ(metrics_.replay_questions.value(), 1u);
+  reads_ok_ = false;
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("hi\r\n"))).ok());
+  smtp::FinalFacts facts;
+  facts.has_date = true;
+  facts.message_id = "<2@back.test>";
+  std::optional<absl::StatusOr<std::string>> id;
+  asio::co_spawn(io_, submission->Commit(facts),
+                 [&id](std::exception_ptr, absl::StatusOr<std::string> value) { id = value; });
+  io_.restart();
+  io_.poll();
+  EXPECT_FALSE(id.has_value());
+  guard_.Tick();  // Its time is up.
+  io_.restart();
+  io_.run();
+  ASSERT_TRUE(id.has_value());
+  EXPECT_TRUE(absl::IsUnavailable(id->status()));
+  EXPECT_EQ(commands_.size(), 1u);
 }
 
 }  // namespace

@@ -71,7 +71,13 @@ void PrintNodes(const admin::ClusterStatusResponse& status, std::ostream& out) {
     if (!node.not_ready_reason().empty()) {
       out << format("node {} refuses mail: {}\n", node.node_id(), Shown(node.not_ready_reason()));
     }
-    if (node.handed_over_group() != 0) {
+    if (node.overloaded() || node.recovering()) {
+      out << format("node {} {}: {}\n", node.node_id(),
+                    node.overloaded() ? "is overloaded, groups leave it"
+                                      : "was overloaded, groups stay away until it is calm",
+                    Shown(node.load_reason()));
+    }
+    if (node.has_handed_over()) {
       out << format("node {} handed group {} over at {}: {}\n", node.node_id(),
                     node.handed_over_group(), TimeText(node.handed_over()),
                     Shown(node.handed_over_reason()));

@@ -1,8 +1,9 @@
-"""`ops/dev bench [raft|queue|relay]`: measurements, each with what it was measured on.
+"""`ops/dev bench [raft|store|queue|relay]`: measurements, each with what it was measured on.
 
   raft          committed entries a second of our Raft host beside Debian's etcd on the same disk, in alternating
                 runs, for 1, 4, 16 KiB and 1 MiB; one replica, or with --nodes 3 three of each; and the cost of
                 groups that do nothing
+  store         bytes written to disk for each byte of body: log, flushes, compactions
   queue         what a long queue costs: memory while it grows, and the restart (--queued N)
   relay         holdfastd against a private Postfix on this machine, in alternating runs: accept rate (until
                 holdfast-bench has its last 250) and end-to-end rate (until the queue is empty, and the account
@@ -24,6 +25,7 @@ import time
 
 import bench_queue
 import bench_raft
+import bench_store
 import cases
 import cluster
 import harness
@@ -164,7 +166,7 @@ def print_medians(results, runs):
 def main():
     parser = argparse.ArgumentParser(prog="ops/dev bench", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", nargs="?", default="all", choices=("all", "raft", "queue", "relay"))
+    parser.add_argument("name", nargs="?", default="all", choices=("all", "raft", "store", "queue", "relay"))
     parser.add_argument("--messages", type=int, default=3000)
     parser.add_argument("--bytes", type=int, default=4096)
     parser.add_argument("--sessions", type=int, default=20)
@@ -177,11 +179,13 @@ def main():
     code = 0
     if not os.environ.get("HOLDFAST_BIN"):
         subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast",
-                        "//ops/bench:holdfast-bench", "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench"],
-                       cwd=ROOT, check=True)
+                        "//ops/bench:holdfast-bench", "//tests/bench:raft_host_bench", "//tests/bench:etcd_bench",
+                        "//tests/storage:bytes_written_test"], cwd=ROOT, check=True)
     try:
         if options.name in ("all", "raft"):
             code = bench_raft.run(options, machine()) or code
+        if options.name in ("all", "store"):
+            code = bench_store.run(options, machine()) or code
         if options.name in ("all", "queue"):
             code = bench_queue.run(options) or code
         if options.name in ("all", "relay"):

@@ -62,6 +62,8 @@ class NodeOptions:
     disk_reserve_bytes: int = 16 << 20
     connections_per_destination_max: int = 20
     timers: dict = dataclasses.field(default_factory=dict)  # More fields of `timing`: name -> duration.
+    # The machine that runs tests is shared: its load is not to move groups.
+    overload: str = "overload { event_loop_lag_max: \"0s\" sync_latency_max: \"0s\" cpu_wait_percent_max: 0 }\n"
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
     listener_extra: str = ""  # More fields of the listener.
@@ -80,7 +82,7 @@ def node_text(directory, smtp_port, http_port, options):
         "sessions { io_threads: 2 }",
         f"storage {{ disk_reserve_bytes: {options.disk_reserve_bytes} body_memtable_bytes: 67108864 }}",
         f"timing {{ drain_deadline: {text_string(options.drain_deadline)} {timers} }}",
-        options.node_extra, ""])
+        options.overload + options.node_extra, ""])
 
 
 def policy_text(options):

@@ -52,6 +52,10 @@ class Network:
         """Nothing that `sender` sends reaches `receiver`; what was cut already stays so."""
         self._call(self._set(lambda here, there: (here, there) != (sender, receiver), also_cut=True))
 
+    def cut_towards(self, number):
+        """What the others send on connections of their own no longer reaches node `number`; what it sends arrives."""
+        self._call(self._set(lambda _here, there: number != there))
+
     def heal(self):
         self._call(self._set(lambda _sender, _receiver: True, also_cut=False))
 

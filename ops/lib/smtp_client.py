@@ -69,6 +69,13 @@ class Connection:
     async def close(self):
         self._writer.close()
 
+    async def quit(self):
+        """The end of a client that has all its answers; one that just goes may come again with its last message."""
+        try:
+            await self.command(b"QUIT", b"2")
+        except (Refused, OSError, EOFError):
+            pass  # It was on its way out anyway.
+
 
 def stuff(content):
     """Dot stuffing (RFC 5321 4.5.2); content must end with CRLF."""
@@ -150,6 +157,7 @@ class Load:
                     await connection.send(sender, [recipient], content)
                     self.acknowledged.append(
                         account.Acknowledged(identity, sender, recipient, digest(content)))
+                await connection.quit()
             except Refused as error:
                 self.refused.append(str(error))
             except (OSError, EOFError):

@@ -10,12 +10,25 @@
 #include <string_view>
 #include <vector>
 
+#include "base/check.h"
 #include "proto/command.pb.h"
 #include "proto/queue_rows.pb.h"
 #include "queue/state/ledger.h"
 #include "queue/state/queue_state.h"
+#include "queue/state/rows.h"
 
 namespace holdfast::queue {
+
+// nullopt: no such row. One that can't be parsed ends the process.
+template <typename Row>
+std::optional<Row> Load(const TablesReader& tables, const std::string& key) {
+  std::optional<std::string> value = tables.Get(key);
+  if (!value) return std::nullopt;
+  Row row;
+  absl::Status decoded = DecodeRow(*value, &row);
+  HOLDFAST_CHECK(decoded.ok()) << decoded;
+  return row;
+}
 
 class ApplyStep {
  public:
@@ -78,6 +91,15 @@ class ApplyStep {
   absl::Status Bounce(const command::Bounce& bounce);
   void EndAllUnits(const QueueId& id, const MessageRow& message, rows::RecipientRow::End end,
                    const std::string& text, int64_t now_us);
+
+  // apply_replays.cc
+  void KeepFingerprint(const QueueId& id, const command::Fingerprint& fingerprint, int64_t now_us);
+  absl::Status Confirm(const command::Confirm& confirm);
+  // False: it isn't there.
+  bool ForgetFingerprint(const std::string& sha256, const std::string& queue_id);
+  // Looks at up to `steps` places of the ring, and forgets there what is old, and the oldest while
+  // there are more than `kept_max`.
+  void ForgetOldFingerprints(int64_t now_us, uint64_t kept_max, uint64_t steps);
 
   // queue_state.cc: rows and records
   std::optional<MessageRow> LoadMessage(const QueueId& id) const;

@@ -69,6 +69,9 @@ absl::Status ApplyStep::CheckEnqueue(const command::Enqueue& enqueue) const {
     return absl::InvalidArgumentError("no content");
   }
   if (enqueue.chunk_count() > kChunksMax) return absl::InvalidArgumentError("too many chunks");
+  if (enqueue.has_fingerprint() && enqueue.fingerprint().sha256().size() != kFingerprintBytes) {
+    return absl::InvalidArgumentError("not a fingerprint");
+  }
   for (uint64_t i = enqueue.first_body_ordinal(); i < end; ++i) {
     if (adopted_[i]) return absl::InvalidArgumentError("a body has two owners");
   }
@@ -118,6 +121,9 @@ absl::Status ApplyStep::Enqueue(const command::Enqueue& enqueue) {
     DropChunks(id, content.size(), bytes);
   }
   AcceptMessage(enqueue, std::move(content));
+  if (enqueue.has_fingerprint()) {
+    KeepFingerprint(id, enqueue.fingerprint(), enqueue.accepted_us());
+  }
   return absl::OkStatus();
 }
 
@@ -194,8 +200,9 @@ absl::Status ApplyStep::CheckNotices(
     const command::Enqueue& enqueue = notices[i].enqueue();
     HOLDFAST_RETURN_IF_ERROR(CheckEnqueue(enqueue));
     if (!enqueue.envelope().is_notice() || !enqueue.envelope().sender().empty() ||
-        enqueue.chunk_count() != 0) {
-      return absl::InvalidArgumentError("a notice must have the null sender and be whole");
+        enqueue.chunk_count() != 0 || enqueue.has_fingerprint()) {
+      return absl::InvalidArgumentError(
+          "a notice must have the null sender, be whole, and is nobody's submission");
     }
     const KeyRange chunks = ChunksOf(*QueueId::Parse(enqueue.queue_id()));
     const auto stop = [](std::string_view, std::string_view) { return false; };

@@ -80,7 +80,8 @@ absl::Status MendTexts(Message* message) {
   std::vector<const FieldDescriptor*> fields;
   reflection->ListFields(*message, &fields);
   for (const FieldDescriptor* field : fields) {
-    if (field->cpp_type() == FieldDescriptor::CPPTYPE_STRING) {
+    // Not `bytes`, which are no text.
+    if (field->type() == FieldDescriptor::TYPE_STRING) {
       HOLDFAST_RETURN_IF_ERROR(MendString(message, field));
     }
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) continue;

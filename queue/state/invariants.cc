@@ -31,6 +31,7 @@ class Checker {
     CheckMessages();
     CheckDestinations();
     CheckRemembered();
+    CheckUnconfirmed();
     CheckTotals();
     return std::move(findings_);
   }
@@ -66,6 +67,10 @@ class Checker {
         return Add(DecodeQueueIdKey(key), value, "remembered id", &remembered_);
       case KeyFamily::kRememberedRing:
         return Add(DecodeNumberKey(key), value, "ring of remembered ids", &ring_);
+      case KeyFamily::kUnconfirmed:
+        return Add(DecodeUnconfirmedKey(key), value, "unconfirmed", &unconfirmed_);
+      case KeyFamily::kUnconfirmedRing:
+        return Add(DecodeNumberKey(key), value, "ring of unconfirmed", &unconfirmed_ring_);
       case KeyFamily::kAudit:
         return Add(DecodeNumberKey(key), value, "audit", &audit_);
       case KeyFamily::kUnitList:
@@ -259,6 +264,31 @@ class Checker {
     }
   }
 
+  void CheckUnconfirmed() {
+    uint64_t messages = 0;
+    for (const auto& [sha256, row] : unconfirmed_) {
+      if (row.messages().empty()) Say("unconfirmed: a row of no message");
+      for (const rows::UnconfirmedMessage& message : row.messages()) {
+        ++messages;
+        const auto ring = unconfirmed_ring_.find(message.number());
+        if (ring == unconfirmed_ring_.end() || ring->second.sha256() != sha256 ||
+            ring->second.queue_id() != message.queue_id() ||
+            ring->second.forget_us() != message.forget_us()) {
+          Say("unconfirmed {}: its ring says otherwise", message.queue_id());
+        }
+      }
+    }
+    if (messages != unconfirmed_ring_.size()) Say("unconfirmed messages and their ring differ");
+    if (messages != totals_.unconfirmed()) {
+      Say("totals: unconfirmed {}, counted {}", totals_.unconfirmed(), messages);
+    }
+    for (const auto& [number, row] : unconfirmed_ring_) {
+      if (number < totals_.unconfirmed_first() || number >= totals_.unconfirmed_next()) {
+        Say("unconfirmed {}: outside its ring", number);
+      }
+    }
+  }
+
   void CheckTotals() {
     uint64_t held = 0;
     for (const auto& [id, row] : messages_) held += row.held() ? 1 : 0;
@@ -296,6 +326,8 @@ class Checker {
   std::map<QueueId, rows::RememberedRow> remembered_;
   std::map<uint64_t, rows::RememberedRingRow> ring_;
   std::map<uint64_t, rows::AuditRow> audit_;
+  std::map<std::string, rows::UnconfirmedRow> unconfirmed_;
+  std::map<uint64_t, rows::UnconfirmedRingRow> unconfirmed_ring_;
   std::set<QueueId> chunk_ids_;
   std::map<std::tuple<uint64_t, uint64_t, uint32_t>, QueueId> bodies_;
   rows::TotalsRow totals_;

@@ -18,7 +18,8 @@ namespace holdfast::queue {
 //  - every message has an open unit, and open and ended units together have each of its recipients
 //    exactly once; a unit is held when its message is;
 //  - destination counters, ages, wake rows and totals equal a recount;
-//  - no body belongs to two owners; no remembered id is a message or has chunks; rings are whole.
+//  - no body belongs to two owners; no remembered id is a message or has chunks; rings are whole;
+//  - every unconfirmed fingerprint has its place in the ring, and the other way round.
 std::vector<std::string> CheckInvariants(const TablesReader& reader, size_t max = 20);
 
 }  // namespace holdfast::queue

@@ -48,6 +48,7 @@ class KeyParser {
     if (!id) ok_ = false;
     return id.value_or(QueueId());
   }
+  std::string Bytes(size_t count) { return std::string(Take(count)); }
   bool AtEnd() const { return ok_ && rest_.empty(); }
 
  private:
@@ -127,6 +128,16 @@ std::string RememberedKey(const QueueId& id) { return WithId(KeyFamily::kRemembe
 
 std::string RememberedRingKey(uint64_t number) {
   return WithNumber(KeyFamily::kRememberedRing, number);
+}
+
+std::string UnconfirmedKey(std::string_view sha256) {
+  std::string key = FamilyPrefix(KeyFamily::kUnconfirmed);
+  key.append(sha256);
+  return key;
+}
+
+std::string UnconfirmedRingKey(uint64_t number) {
+  return WithNumber(KeyFamily::kUnconfirmedRing, number);
 }
 
 std::string AuditKey(uint64_t number) { return WithNumber(KeyFamily::kAudit, number); }
@@ -257,6 +268,13 @@ std::optional<uint64_t> DecodeNumberKey(std::string_view bytes) {
   uint64_t number = parser.Number(8);
   if (!parser.AtEnd()) return std::nullopt;
   return number;
+}
+
+std::optional<std::string> DecodeUnconfirmedKey(std::string_view bytes) {
+  KeyParser parser(bytes, KeyFamily::kUnconfirmed);
+  std::string sha256 = parser.Bytes(kFingerprintBytes);
+  if (!parser.AtEnd()) return std::nullopt;
+  return sha256;
 }
 
 }  // namespace holdfast::queue

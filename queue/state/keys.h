@@ -11,12 +11,15 @@
 //   C  queue id, chunk ordinal                       ChunkRow
 //   R  queue id                                      RememberedRow
 //   Q  number                                        RememberedRingRow
+//   H  fingerprint (32 bytes)                        UnconfirmedRow
+//   N  number                                        UnconfirmedRingRow
 //   X  number                                        AuditRow
 //   T                                                TotalsRow
 //
 // Threads: any; pure.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,11 +39,14 @@ enum class KeyFamily : char {
   kChunk = 'C',
   kRemembered = 'R',
   kRememberedRing = 'Q',
+  kUnconfirmed = 'H',
+  kUnconfirmedRing = 'N',
   kAudit = 'X',
   kTotals = 'T',
 };
 
 inline constexpr char kKeyFormat = 1;
+inline constexpr size_t kFingerprintBytes = 32;
 // The only pool and class until policy can name others.
 inline constexpr uint16_t kDefaultPool = 0;
 inline constexpr uint8_t kDefaultClass = 0;
@@ -65,6 +71,9 @@ std::string ChunkKey(const QueueId& id, uint32_t ordinal);
 KeyRange ChunksOf(const QueueId& id);
 std::string RememberedKey(const QueueId& id);
 std::string RememberedRingKey(uint64_t number);
+// `sha256` has kFingerprintBytes.
+std::string UnconfirmedKey(std::string_view sha256);
+std::string UnconfirmedRingKey(uint64_t number);
 std::string AuditKey(uint64_t number);
 std::string TotalsKey();
 std::string DestinationKey(std::string_view destination, uint16_t pool = kDefaultPool);
@@ -109,5 +118,6 @@ struct ChunkParts {
 };
 std::optional<ChunkParts> DecodeChunkKey(std::string_view bytes);
 std::optional<uint64_t> DecodeNumberKey(std::string_view bytes);
+std::optional<std::string> DecodeUnconfirmedKey(std::string_view bytes);
 
 }  // namespace holdfast::queue

@@ -14,16 +14,6 @@ namespace {
 // when it must, and few enough that no command pays for a crowd.
 constexpr int kForgetPerCommand = 4;
 
-template <typename Row>
-std::optional<Row> Load(const TablesReader& tables, const std::string& key) {
-  std::optional<std::string> value = tables.Get(key);
-  if (!value) return std::nullopt;
-  Row row;
-  absl::Status decoded = DecodeRow(*value, &row);
-  HOLDFAST_CHECK(decoded.ok()) << decoded;
-  return row;
-}
-
 }  // namespace
 
 ApplyResult QueueState::Apply(uint64_t index, uint64_t term, const command::Command& command,
@@ -79,6 +69,9 @@ ApplyResult ApplyStep::Run() {
       break;
     case Kind::kBounce:
       result_.verdict = Bounce(command_.bounce());
+      break;
+    case Kind::kConfirm:
+      result_.verdict = Confirm(command_.confirm());
       break;
     case Kind::kSetPolicy:
     case Kind::kAudit:

@@ -11,6 +11,8 @@
 //    of the same Apply; an adopted body is in ended_bodies of exactly one later Apply;
 //  - a recipient ends once; the notice that its end causes becomes a message in the same Apply or
 //    not at all;
+//  - the fingerprint of a submission is known from its Enqueue to its Confirm, or until it is
+//    forgotten, whatever becomes of the message meanwhile;
 //  - an attempt's outcome is recorded once. A unit with an open intent is attempted by nobody else.
 //
 // Threads: stateless, hence thread-safe; the tables belong to the apply context.
@@ -48,14 +50,17 @@ inline constexpr uint32_t kClosedAttemptsMax = 8;    // Remembered per unit.
 inline constexpr uint64_t kRememberedMax = 200'000;  // Ids of ended or abandoned submissions.
 inline constexpr absl::Duration kRememberedFor = absl::Hours(1);
 inline constexpr uint64_t kAuditRowsMax = 10'000;
+inline constexpr uint32_t kUnconfirmedMax = 1'000'000;  // Whatever a command asks for.
+inline constexpr uint32_t kEqualUnconfirmedMax = 16;    // Of one fingerprint.
+inline constexpr uint32_t kConfirmedPerCommandMax = 1000;
 inline constexpr size_t kReplyTextBytesMax = 1024;  // Longer texts are cut.
 inline constexpr size_t kAuditTextBytesMax = 2048;
 inline constexpr size_t kDestinationBytesMax = 255;
 
 struct ApplyResult {
   // OK, or why nothing of the command was done. For commands of several items (Intents, Outcomes,
-  // Hold, Release, Remove, Retry, Reroute): OK when at least one item was done, else the first
-  // item's refusal.
+  // Hold, Release, Remove, Retry, Reroute, Confirm): OK when at least one item was done, else the
+  // first item's refusal.
   //   kAlreadyExists       done before: the queue id is a message, or was one
   //   kAborted             the submission was abandoned: it will never be a message
   //   kNotFound            no such message or unit (any more)

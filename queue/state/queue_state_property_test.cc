@@ -27,7 +27,7 @@ class RandomCommands {
   std::pair<command::Command, uint32_t> Next() {
     now_ += static_cast<double>(random_.Below(2000));
     ++commands_;
-    switch (random_.Below(12)) {
+    switch (random_.Below(13)) {
       case 0:
       case 1:
       case 2: {
@@ -44,6 +44,8 @@ class RandomCommands {
       case 7:
       case 8:
         return {testing::MakeOutcome(RandomAttempt()), static_cast<uint32_t>(random_.Below(3))};
+      case 9:
+        return {RandomConfirm(), 0};
       default:
         return {OperatorVerb(), 1};
     }
@@ -64,6 +66,12 @@ class RandomCommands {
     spec.first_body = random_.OneIn(4) ? 1 : 0;
     spec.chunks = random_.OneIn(3) ? static_cast<uint32_t>(random_.Below(3)) : 0;
     spec.held = random_.OneIn(6);
+    if (random_.OneIn(2)) {
+      // Few, so that messages are alike.
+      spec.fingerprint = std::string(1, static_cast<char>('a' + random_.Below(4)));
+      spec.forget = static_cast<double>(random_.Below(20'000));
+      spec.kept_max = static_cast<uint32_t>(random_.Below(8));
+    }
     return spec;
   }
 
@@ -97,6 +105,19 @@ class RandomCommands {
     } else {
       command.mutable_chunk()->set_queue_id(TestId(Id()).ToString());
       command.mutable_chunk()->set_ordinal(static_cast<uint32_t>(random_.Below(2)));
+    }
+    return command;
+  }
+
+  command::Command RandomConfirm() {
+    command::Command command;
+    command::Confirm& confirm = *command.mutable_confirm();
+    confirm.set_stamped_us(static_cast<int64_t>(now_ * 1e6));
+    for (uint64_t i = random_.Below(10); i > 0; --i) {
+      command::Confirmed& message = *confirm.add_messages();
+      message.set_queue_id(TestId(Id()).ToString());
+      message.set_sha256(
+          testing::FingerprintOf(std::string(1, static_cast<char>('a' + random_.Below(4)))));
     }
     return command;
   }
@@ -190,7 +211,7 @@ TEST(QueueStatePropertyTest, EqualHistoriesGiveEqualRowsAndInvariantsHold) {
     }
   }
   // Of every kind some were not refused.
-  EXPECT_EQ(applied.size(), 12u);
+  EXPECT_EQ(applied.size(), 13u);
   for (const auto& [kind, count] : applied) {
     // A bounce must guess which recipients are open.
     EXPECT_GT(count, kind == command::Command::kBounce ? 5 : 20) << kind;

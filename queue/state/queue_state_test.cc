@@ -5,6 +5,7 @@
 #include "proto/queue_rows.pb.h"
 #include "queue/state/keys.h"
 #include "queue/state/rows.h"
+#include "queue/state/unconfirmed.h"
 #include "queue/testing/test_queue.h"
 
 namespace holdfast::queue {
@@ -319,6 +320,109 @@ TEST(QueueStateTest, RememberedIdsAreForgottenAfterAnHour) {
   queue.Outcome({.id = 3, .at = 3611});
   EXPECT_FALSE(queue.tables().Get(RememberedKey(TestId(1))).has_value());
   EXPECT_TRUE(queue.tables().Get(RememberedKey(TestId(2))).has_value());
+}
+
+uint64_t Unconfirmed(const TestQueue& queue) {
+  return ReadTotals(const_cast<TestQueue&>(queue).tables())->unconfirmed();
+}
+
+command::Command MakeConfirm(const std::vector<uint32_t>& ids, const std::string& fingerprint,
+                             double at) {
+  command::Command command;
+  for (const uint32_t id : ids) {
+    command::Confirmed& message = *command.mutable_confirm()->add_messages();
+    message.set_queue_id(TestId(id).ToString());
+    message.set_sha256(testing::FingerprintOf(fingerprint));
+  }
+  command.mutable_confirm()->set_stamped_us(static_cast<int64_t>(at * 1e6));
+  return command;
+}
+
+std::optional<QueueId> Seen(TestQueue& queue, const std::string& fingerprint, double at) {
+  return *FindUnconfirmed(queue.tables(), testing::FingerprintOf(fingerprint),
+                          testing::AtSecond(at));
+}
+
+TEST(QueueStateTest, AnUnconfirmedMessageIsFoundUntilItIsConfirmed) {
+  TestQueue queue;
+  queue.Enqueue({.id = 1, .fingerprint = "x"});
+  EXPECT_EQ(Seen(queue, "x", 1), TestId(1));
+  EXPECT_EQ(Seen(queue, "y", 1), std::nullopt);
+  // Its end is no confirmation: the client never heard of it.
+  queue.Outcome({});
+  EXPECT_EQ(Seen(queue, "x", 1), TestId(1));
+  EXPECT_TRUE(queue.Apply(MakeConfirm({1}, "x", 2)).verdict.ok());
+  EXPECT_EQ(Seen(queue, "x", 2), std::nullopt);
+  EXPECT_EQ(Unconfirmed(queue), 0u);
+  EXPECT_TRUE(absl::IsNotFound(queue.Apply(MakeConfirm({1}, "x", 3)).verdict));
+}
+
+TEST(QueueStateTest, OfMessagesThatAreAlikeTheFirstUnconfirmedIsFound) {
+  TestQueue queue;
+  queue.Enqueue({.id = 1, .fingerprint = "x"});
+  queue.Enqueue({.id = 2, .at = 1, .fingerprint = "x"});
+  queue.Enqueue({.id = 3, .at = 2, .fingerprint = "x"});
+  EXPECT_EQ(Seen(queue, "x", 3), TestId(1));
+  queue.Apply(MakeConfirm({1}, "x", 3));
+  EXPECT_EQ(Seen(queue, "x", 3), TestId(2));
+  queue.Apply(MakeConfirm({3, 2}, "x", 3));
+  EXPECT_EQ(Seen(queue, "x", 3), std::nullopt);
+}
+
+TEST(QueueStateTest, AFingerprintIsForgottenInTimeWhetherOrNotACommandComes) {
+  TestQueue queue;
+  queue.Enqueue({.id = 1, .fingerprint = "x", .forget = 900});
+  EXPECT_EQ(Seen(queue, "x", 899), TestId(1));
+  EXPECT_EQ(Seen(queue, "x", 900), std::nullopt);
+  EXPECT_EQ(Unconfirmed(queue), 1u);
+  queue.Enqueue({.id = 2, .at = 901, .fingerprint = "y"});
+  EXPECT_EQ(Unconfirmed(queue), 1u);
+}
+
+TEST(QueueStateTest, NoMoreFingerprintsAreKeptThanTheBoundAndTheOldestGo) {
+  TestQueue queue;
+  for (uint32_t id = 1; id <= 20; ++id) {
+    queue.Enqueue({.id = id, .fingerprint = "x" + std::to_string(id), .kept_max = 5});
+    EXPECT_LE(Unconfirmed(queue), 5u);
+  }
+  EXPECT_EQ(Seen(queue, "x15", 1), std::nullopt);
+  EXPECT_EQ(Seen(queue, "x16", 1), TestId(16));
+  // A bound of none is no bound to fail by.
+  EXPECT_TRUE(queue.Enqueue({.id = 50, .fingerprint = "z", .kept_max = 0}).verdict.ok());
+  EXPECT_EQ(Seen(queue, "z", 1), std::nullopt);
+}
+
+// The oldest stays while thousands behind it come and are confirmed: no command may pay for the
+// gap.
+TEST(QueueStateTest, AWideGapBehindAnOldFingerprintIsPassedInSteps) {
+  TestQueue queue(false);
+  queue.Enqueue({.id = 1, .fingerprint = "old", .forget = 1000});
+  for (uint32_t id = 2; id < 1000; ++id) {
+    queue.Enqueue({.id = id, .fingerprint = "x"});
+    queue.Apply(MakeConfirm({id}, "x", 1));
+  }
+  EXPECT_EQ(Unconfirmed(queue), 1u);
+  for (uint32_t id = 1000; id < 1500; ++id) {
+    queue.tables().ResetCounts();
+    queue.Enqueue({.id = id, .at = 2000, .fingerprint = std::to_string(id)});
+    EXPECT_LE(queue.tables().counts().gets, 16u);
+  }
+  const rows::TotalsRow totals = *ReadTotals(queue.tables());
+  EXPECT_EQ(totals.unconfirmed(), 500u);
+  EXPECT_EQ(totals.unconfirmed_next() - totals.unconfirmed_first(), 500u);
+}
+
+TEST(QueueStateTest, ARefusedSubmissionLeavesNoFingerprint) {
+  TestQueue queue;
+  queue.Enqueue({.id = 1});
+  EXPECT_FALSE(queue.Enqueue({.id = 1, .fingerprint = "x"}).verdict.ok());
+  EXPECT_EQ(Seen(queue, "x", 1), std::nullopt);
+  command::Command broken = MakeEnqueue({.id = 2, .fingerprint = "x"});
+  broken.mutable_enqueue()->mutable_fingerprint()->set_sha256("short");
+  EXPECT_TRUE(absl::IsInvalidArgument(queue.Apply(broken, 1).verdict));
+  command::Command many;
+  for (uint32_t i = 0; i <= kConfirmedPerCommandMax; ++i) many.mutable_confirm()->add_messages();
+  EXPECT_TRUE(absl::IsInvalidArgument(queue.Apply(many).verdict));
 }
 
 }  // namespace

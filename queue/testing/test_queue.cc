@@ -4,6 +4,7 @@
 
 #include "queue/state/command_codec.h"
 #include "queue/state/invariants.h"
+#include "queue/state/keys.h"
 
 namespace holdfast::queue::testing {
 namespace {
@@ -15,6 +16,13 @@ int64_t Us(double seconds) { return static_cast<int64_t>(seconds * 1e6); }
 QueueId TestId(uint32_t n) { return QueueId::FromParts(n, 1, n); }
 
 absl::Time AtSecond(double seconds) { return absl::FromUnixMicros(Us(seconds)); }
+
+std::string FingerprintOf(const std::string& name) {
+  std::string sha256 = name;
+  // Not a text, as real ones are none.
+  sha256.resize(kFingerprintBytes, '\xFE');
+  return sha256;
+}
 
 command::Enqueue EnqueueOf(const MessageSpec& spec) {
   command::Enqueue enqueue;
@@ -36,6 +44,12 @@ command::Enqueue EnqueueOf(const MessageSpec& spec) {
   enqueue.set_chunk_count(spec.chunks);
   enqueue.set_held(spec.held);
   if (spec.held) enqueue.set_held_reason("test");
+  if (!spec.fingerprint.empty()) {
+    command::Fingerprint& fingerprint = *enqueue.mutable_fingerprint();
+    fingerprint.set_sha256(FingerprintOf(spec.fingerprint));
+    fingerprint.set_forget_us(Us(spec.at + spec.forget));
+    fingerprint.set_kept_max(spec.kept_max);
+  }
   return enqueue;
 }
 

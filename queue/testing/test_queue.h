@@ -33,7 +33,12 @@ struct MessageSpec {
   uint32_t chunks = 0;
   bool held = false;
   bool is_notice = false;
+  std::string fingerprint = "";  // "": none. Made as long as one is.
+  double forget = 900;           // Seconds after `at`.
+  uint32_t kept_max = 1000;
 };
+// 32 bytes.
+std::string FingerprintOf(const std::string& name);
 command::Enqueue EnqueueOf(const MessageSpec& spec);
 command::Command MakeEnqueue(const MessageSpec& spec);
 

@@ -7,13 +7,14 @@
 #include <set>
 #include <utility>
 
-#include "base/byte_budget.h"
 #include "base/check.h"
-#include "base/crc32c.h"
 #include "base/log.h"
 #include "base/mutex.h"
 #include "base/random.h"
+#include "raft/host/body_mender.h"
+#include "raft/host/fill_bodies.h"
 #include "raft/host/group_log.h"
+#include "raft/host/offer_room.h"
 #include "raft/host/replica.h"
 #include "raft/host/snapshot_intake.h"
 #include "raft/host/snapshot_source.h"
@@ -58,13 +59,18 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Tick();
   void Read(GroupId group, ReadCallback done);
   void ReceiveAll(std::vector<GroupMessage> messages);
-  absl::Status FillBodies(GroupId group, Message& message) const;
+  std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const { return promises_.Of(peer); }
+  absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
+  absl::Status FillBodies(GroupId group, Message& message) const {
+    return raft::FillBodies(store_, options_.mutation, *mender_, group, message);
+  }
   absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
   // Runs `act` for the group's replica in the raft context.
   void WithReplica(GroupId group, std::function<void(Replica&)> act);
   void WithReplicas(std::function<void(Replica&)> act);
   std::optional<GroupStatus> Status(GroupId group) const;
   std::vector<GroupStatus> Statuses() const;
+  BodyMender& mender() { return *mender_; }
 
   void Send(GroupId group, Message message) override;
   void Store(StorageTask task) override;
@@ -73,8 +79,8 @@ class GroupHost::Impl final : public ReplicaEffects,
   void WantSnapshot(GroupId group, NodeId from, Term term) override {
     intake_.Want(group, from, term);
   }
-  void TellInstalled(GroupId group, LogIndex index) override;
-  void SnapshotOver(GroupId group, bool installed) override { intake_.Over(group, installed); }
+  void SnapshotInstalled(GroupId group, LogIndex index) override;
+  void SnapshotDropped(GroupId group) override { intake_.Over(group, /*installed=*/false); }
   absl::Duration LastAsked(NodeId peer, GroupId group) const override {
     return sources_->LastAsked(peer, group);
   }
@@ -85,10 +91,10 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Collect(GroupId group) override;
 
  private:
-  // What an install left behind, being removed.
+  // What installs left behind, being removed.
   struct Garbage {
     GroupId group;
-    std::vector<BodyKey> live;  // Sorted.
+    std::optional<std::vector<BodyKey>> live;  // Sorted; nullopt: only rows are to go.
   };
   struct Refusal {
     ProposeCallback done;
@@ -109,10 +115,6 @@ class GroupHost::Impl final : public ReplicaEffects,
     std::vector<Refusal> refusals;
   };
 
-  // The offer with its memory reserved, or why not.
-  absl::StatusOr<Offer> MakeOffer(Replica& replica, Proposal& proposal);
-  // Without a callback yet.
-  absl::StatusOr<Answer> Reserve(Replica& replica, uint64_t bytes);
   void Wake() ABSL_EXCLUSIVE_LOCKS_REQUIRED(inbox_mutex_);
   void PostToRaft(std::function<void()> act);
 
@@ -124,6 +126,8 @@ class GroupHost::Impl final : public ReplicaEffects,
   void StopIfIdle(bool force);
   void SendOutbox();
   Replica* Find(GroupId group);
+  // Members but this node, the leader first.
+  std::vector<NodeId> OthersOf(GroupId group) const;
 
   // In the storage context.
   void CollectSlice(const std::shared_ptr<Garbage>& garbage);
@@ -135,16 +139,18 @@ class GroupHost::Impl final : public ReplicaEffects,
   const Clock& clock_;
   const StateMachineSource machine_of_;
 
-  ByteBudget undecided_bytes_;
-  ByteBudget undecided_proposals_;  // Counts proposals, not bytes.
+  OfferRoom room_;
 
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   // In the raft context: what goes out when its present task is done.
   std::map<NodeId, std::vector<GroupMessage>> outbox_;
   std::shared_ptr<GroupCommit> commits_;
+  const std::shared_ptr<BodyMender> mender_;
   const std::shared_ptr<SnapshotSources> sources_;
   std::atomic<bool> started_{false};
+  AckMemory promises_;                 // Of others, to this node.
+  std::atomic<bool> amnesiac_{false};  // The store forgot a promise: nothing may be said any more.
 
   Mutex inbox_mutex_;
   Inbox inbox_ ABSL_GUARDED_BY(inbox_mutex_);
@@ -174,11 +180,21 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       transport_(transport),
       clock_(clock),
       machine_of_(std::move(machine_of)),
-      undecided_bytes_(options.undecided_bytes_max),
-      undecided_proposals_(options.undecided_proposals_max),
-      sources_(std::make_shared<SnapshotSources>(options.snapshots, store, contexts.apply, clock)),
+      room_(options),
+      mender_(std::make_shared<BodyMender>(
+          BodyMender::Parts{store, transport, contexts.apply, clock,
+                            [this](GroupId group) { return OthersOf(group); },
+                            [this](GroupId group) -> const StateMachine* {
+                              Replica* const replica = Find(group);
+                              return replica == nullptr ? nullptr : &replica->machine();
+                            }},
+          options.snapshots)),
+      sources_(std::make_shared<SnapshotSources>(
+          options.snapshots, store, contexts.apply, clock,
+          [mender = mender_](const BodyKey& key) { mender->MendKey(key); })),
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
+  if (options.mutation == HostMutation::kKeepAbandonedBodies) intake_.KeepAbandoned();
 }
 
 absl::Status GroupHost::Impl::Start() {
@@ -203,10 +219,7 @@ absl::Status GroupHost::Impl::Start() {
         self->PostToRaft([self, shared] { self->TakeStored(*shared); });
       });
   started_.store(true, std::memory_order_release);
-  WithReplicas([this](Replica& replica) {
-    replica.Start();
-    if (store_.GarbagePending(replica.group())) intake_.FoundGarbage(replica.group());
-  });
+  WithReplicas([](Replica& replica) { replica.Start(); });
   return absl::OkStatus();
 }
 
@@ -229,6 +242,7 @@ void GroupHost::Impl::Stop() {
     refusing_ = true;
   }
   sources_->Stop();
+  mender_->Stop();
   // What was accepted before is in the inbox, and is proposed first.
   PostToRaft([this] {
     ReadInbox();
@@ -273,6 +287,7 @@ void GroupHost::Impl::StopIfIdle(bool force) {
 void GroupHost::Impl::Abandon() {
   closed_ = true;
   sources_->Stop();
+  mender_->Stop();
   intake_.Stop();
   if (commits_) commits_->Abandon();
 }
@@ -282,60 +297,11 @@ bool GroupHost::Impl::stopped() const {
   return stopped_;
 }
 
-absl::StatusOr<Answer> GroupHost::Impl::Reserve(Replica& replica, uint64_t bytes) {
-  std::optional<ByteBudget::Reservation> group = replica.undecided_bytes().TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> total = undecided_bytes_.TryReserve(bytes);
-  std::optional<ByteBudget::Reservation> count = undecided_proposals_.TryReserve(1);
-  if (!group || !total || !count) {
-    return MakeStatus(
-        absl::StatusCode::kResourceExhausted,
-        "group {}: too much is undecided: {} of {} bytes here, {} of {} in all, {} of "
-        "{} proposals",
-        replica.group().value(), replica.undecided_bytes().used_bytes(),
-        replica.undecided_bytes().bytes_max(), undecided_bytes_.used_bytes(),
-        undecided_bytes_.bytes_max(), undecided_proposals_.used_bytes(),
-        undecided_proposals_.bytes_max());
-  }
-  Answer answer;
-  answer.group_bytes = *std::move(group);
-  answer.total_bytes = *std::move(total);
-  answer.total_count = *std::move(count);
-  return answer;
-}
-
-absl::StatusOr<Offer> GroupHost::Impl::MakeOffer(Replica& replica, Proposal& proposal) {
-  uint64_t bytes = proposal.command.size();
-  for (const Body& body : proposal.bodies) {
-    if (body == nullptr) {
-      return MakeStatus(absl::StatusCode::kInvalidArgument, "a body without bytes");
-    }
-    bytes += body->size();
-  }
-  if (proposal.command.empty() || proposal.command.size() > options_.command_bytes_max ||
-      bytes > options_.entry_bytes_max || proposal.bodies.size() > options_.entry_bodies_max) {
-    return MakeStatus(absl::StatusCode::kInvalidArgument,
-                      "a proposal of {} command bytes, {} bodies, {} bytes in all",
-                      proposal.command.size(), proposal.bodies.size(), bytes);
-  }
-  HOLDFAST_ASSIGN_OR_RETURN(Answer answer, Reserve(replica, bytes));
-  Offer offer;
-  offer.entry.command = std::move(proposal.command);
-  for (Body& body : proposal.bodies) {
-    Payload payload;
-    payload.size = static_cast<uint32_t>(body->size());
-    payload.crc32c = Crc32c(*body);  // Here, on the proposer's thread.
-    payload.bytes = std::move(body);
-    offer.entry.bodies.push_back(std::move(payload));
-  }
-  offer.answer = std::move(answer);
-  return offer;
-}
-
 void GroupHost::Impl::Propose(GroupId group, Proposal proposal, ProposeCallback done) {
   absl::StatusOr<Offer> offer;
   Replica* replica = Find(group);
   if (replica != nullptr) {
-    offer = MakeOffer(*replica, proposal);
+    offer = room_.MakeOffer(*replica, proposal);
   } else {
     offer = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
   }
@@ -360,7 +326,7 @@ void GroupHost::Impl::ProposeConfChange(GroupId group, const ConfChange& change,
   Replica* replica = Find(group);
   absl::StatusOr<Answer> answer =
       replica != nullptr
-          ? Reserve(*replica, EncodedBytes(EncodeConfChange(change)))
+          ? room_.Reserve(*replica, EncodedBytes(EncodeConfChange(change)))
           : MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
   {
     MutexLock lock(inbox_mutex_);
@@ -437,7 +403,21 @@ void GroupHost::Impl::TickReplicas() {
   commits_->AskForWitness();
 }
 
+absl::Status GroupHost::Impl::Greeted(NodeId peer, const std::vector<Acknowledgement>& promised) {
+  for (const Acknowledgement& given : promised) {
+    const absl::StatusOr<GroupRecord> record = store_.LoadGroup(given.group);
+    if (!record.ok()) continue;
+    absl::Status kept = CheckAcknowledged(*record, given, peer);
+    if (kept.ok() || options_.mutation == HostMutation::kVoteWithAmnesia) continue;
+    amnesiac_.store(true);
+    return kept;
+  }
+  if (started_) WithReplicas([peer](Replica& replica) { replica.Greeted(peer); });
+  return absl::OkStatus();
+}
+
 void GroupHost::Impl::ReceiveAll(std::vector<GroupMessage> messages) {
+  if (amnesiac_) return;
   MutexLock lock(inbox_mutex_);
   if (refusing_ || !started_) return;
   for (GroupMessage& one : messages) {
@@ -469,31 +449,6 @@ void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
   done(refusal);
 }
 
-absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) const {
-  for (Entry& entry : message.entries) {
-    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
-      Payload& body = entry.bodies[ordinal];
-      if (body.bytes != nullptr || body.elided_by != 0) continue;
-      absl::StatusOr<Body> bytes =
-          store_.ReadBody(BodyKey{group, entry.index, entry.term, ordinal});
-      if (bytes.ok()) {
-        body.bytes = *std::move(bytes);
-        continue;
-      }
-      if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
-      absl::StatusOr<LogIndex> ended_by =
-          ElidedBy(store_, BodyKey{group, entry.index, entry.term, ordinal});
-      if (options_.mutation == HostMutation::kElideUnapplied && !ended_by.ok()) {
-        ended_by = store_.LoadGroup(group)->applied;
-      }
-      HOLDFAST_RETURN_IF_ERROR(ended_by.status());
-      const bool forgetful = options_.mutation == HostMutation::kElideWithoutIndex;
-      body.elided_by = forgetful ? entry.index : *ended_by;
-    }
-  }
-  return absl::OkStatus();
-}
-
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
   Replica* replica = Find(group);
   if (replica == nullptr) return;
@@ -519,6 +474,7 @@ void GroupHost::Impl::Send(GroupId group, Message message) {
 
 void GroupHost::Impl::SendOutbox() {
   for (auto& [to, messages] : std::exchange(outbox_, {})) {
+    if (amnesiac_) continue;
     transport_.SendAll(to, std::move(messages));
   }
 }
@@ -549,10 +505,15 @@ void GroupHost::Impl::TellLeader(GroupId group, bool leader, Term term) {
   contexts_.apply.Post([machine, leader, term] { machine->OnLeaderChange(leader, term); });
 }
 
-void GroupHost::Impl::TellInstalled(GroupId group, LogIndex index) {
+void GroupHost::Impl::SnapshotInstalled(GroupId group, LogIndex index) {
   StateMachine* machine = &Find(group)->machine();
-  contexts_.apply.Post([self = shared_from_this(), machine, index] {
-    if (!self->closed_) machine->OnSnapshotInstalled(index);
+  contexts_.apply.Post([self = shared_from_this(), machine, group, index] {
+    if (self->closed_) return;
+    machine->OnSnapshotInstalled(index);
+    self->PostToRaft([self, group] {
+      self->intake_.Over(group, /*installed=*/true);
+      self->Publish(*self->Find(group));
+    });
   });
 }
 
@@ -578,18 +539,21 @@ void GroupHost::Impl::Collect(GroupId group) {
     if (self->closed_) return;
     auto garbage = std::make_shared<Garbage>();
     garbage->group = group;
-    const absl::Status status =
-        machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
-          garbage->live.push_back(ref.key);
-          return true;
-        });
+    absl::Status status;
+    if (self->store_.DeadBodiesPending(group)) {
+      garbage->live.emplace();
+      status = machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
+        garbage->live->push_back(ref.key);
+        return true;
+      });
+    }
     if (!status.ok()) {
       Log(LogLevel::kError, "garbage_kept",
           {{"group", group.value()}, {"reason", holdfast::Message(status)}});
-      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group); });
+      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group, false); });
       return;
     }
-    std::sort(garbage->live.begin(), garbage->live.end());
+    if (garbage->live) std::sort(garbage->live->begin(), garbage->live->end());
     self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
   });
 }
@@ -607,12 +571,29 @@ void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
     Log(LogLevel::kError, "garbage_kept",
         {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
   }
-  PostToRaft([this, garbage] { intake_.GarbageCollected(garbage->group); });
+  PostToRaft(
+      [this, group = garbage->group, good = clean.ok()] { intake_.GarbageCollected(group, good); });
+}
+
+std::vector<NodeId> GroupHost::Impl::OthersOf(GroupId group) const {
+  const std::optional<GroupStatus> status = Status(group);
+  std::vector<NodeId> others;
+  if (!status) return others;
+  if (status->leader != kNoNode) others.push_back(status->leader);
+  for (const auto* nodes : {&status->voters, &status->voters_outgoing, &status->learners}) {
+    others.insert(others.end(), nodes->begin(), nodes->end());
+  }
+  std::set<NodeId> seen{options_.self};
+  std::erase_if(others, [&seen](NodeId node) { return !seen.insert(node).second; });
+  return others;
 }
 
 void GroupHost::Impl::Publish(const Replica& replica) {
   GroupStatus status = replica.Status();
   status.receiving_snapshot = intake_.Receives(status.group);
+  for (const auto& [node, member] : status.members) {
+    if (node != options_.self) promises_.Note(status.group, node, status.term, member.match);
+  }
   MutexLock lock(status_mutex_);
   statuses_[status.group] = std::move(status);
 }
@@ -664,6 +645,14 @@ void GroupHost::ProposeConfChange(GroupId group, const ConfChange& change, Propo
 
 void GroupHost::Tick() { impl_->Tick(); }
 
+std::vector<Acknowledgement> GroupHost::AcknowledgedBy(NodeId peer) const {
+  return impl_->AcknowledgedBy(peer);
+}
+
+absl::Status GroupHost::Greeted(NodeId peer, const std::vector<Acknowledgement>& promised) {
+  return impl_->Greeted(peer, promised);
+}
+
 void GroupHost::ReceiveAll(std::vector<GroupMessage> messages) {
   impl_->ReceiveAll(std::move(messages));
 }
@@ -677,6 +666,13 @@ void GroupHost::PeerUnreachable(NodeId peer) {
 absl::Status GroupHost::FillBodies(GroupId group, Message& message) const {
   return impl_->FillBodies(group, message);
 }
+
+void GroupHost::MendBody(const BodyRef& ref, std::function<bool()> wanted,
+                         std::function<void(const absl::Status&)> done) {
+  impl_->mender().Mend(ref, std::move(wanted), std::move(done));
+}
+
+MendCounts GroupHost::Mended() const { return impl_->mender().counts(); }
 
 absl::StatusOr<std::unique_ptr<FetchSource>> GroupHost::OpenFetch(NodeId peer,
                                                                   std::string_view request) {

@@ -38,6 +38,8 @@
 #include "base/strong_id.h"
 #include "raft/core/confchange.h"
 #include "raft/core/raft_types.h"
+#include "raft/host/ack_memory.h"
+#include "raft/host/body_mender.h"
 #include "raft/host/host_mutation.h"
 #include "raft/host/snapshot_options.h"
 #include "raft/host/state_machine.h"
@@ -92,6 +94,10 @@ struct GroupHostOptions {
   uint64_t reads_max = 10'000;
 
   SnapshotOptions snapshots;
+
+  // Peers greet this node (see Greeted()): a replica hears nothing until all others of its group
+  // have, or one election timeout after its start has passed.
+  bool greetings = false;
 
   // How long Stop() waits for work that doesn't end.
   absl::Duration stop_timeout = absl::Seconds(10);
@@ -224,6 +230,12 @@ class GroupHost {
   // applied here. Called like a ProposeCallback, once.
   void Read(GroupId group, ReadCallback done);
 
+  // What `peer` has promised this node as a leader's follower, for it to be told in hellos.
+  std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const;
+  // `peer` told, in a hello, what it remembers that this node promised. kDataLoss: the store has
+  // forgotten that: from now on this node hears and sends nothing, and must end. Any thread.
+  absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
+
   // A peer's message arrived; bodies have their bytes or are elided. Unknown groups are dropped.
   void Receive(GroupId group, Message message) {
     std::vector<GroupMessage> one;
@@ -236,6 +248,12 @@ class GroupHost {
   void PeerUnreachable(NodeId peer);
   // PeerHandler::FillBodies() for the transport: any thread, reads the store.
   absl::Status FillBodies(GroupId group, Message& message) const;
+
+  // Fetches a body that is damaged or missing here from the group's other members; see BodyMender.
+  // Thread-safe. FillBodies() and answers to fetches do so by themselves with what they find.
+  void MendBody(const BodyRef& ref, std::function<bool()> wanted,
+                std::function<void(const absl::Status&)> done);
+  MendCounts Mended() const;
 
   // PeerHandler::OpenFetch() for the transport: a part of a snapshot for `peer`. Any thread; the
   // bytes are not trusted. kUnavailable: not started; others as SnapshotSources.

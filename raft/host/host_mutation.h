@@ -22,6 +22,12 @@ enum class HostMutation : uint8_t {
   kApplyTwiceAfterRestart = 9,     // The applied index is read one too low.
   kForgetElidedOfSnapshot = 10,    // An install does not say which bodies came elided.
   kInstallFromAnySource = 11,      // A snapshot of a former leader is acknowledged to this one.
+  kVoteWithAmnesia = 20,           // What peers remember of this replica's word is not heeded.
+  kLeaveJointAtOnce = 12,          // A joint configuration is left where it is entered.
+  kLearnerVotes = 13,              // Who is to learn is counted as a voter.
+  kForgetMembersOfSnapshot = 14,   // An install keeps the members of before.
+  kForgetMembersApplied = 15,      // A change of members is not written beside the rows.
+  kKeepAbandonedBodies = 16,       // Garbage is looked for after an install only.
 };
 
 }  // namespace holdfast::raft

@@ -62,6 +62,12 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
       applied_term_(log_->TermAt(applied_).value_or(0)),
       reads_(options.reads_max) {
   const GroupRecord& opened = log_->opened();
+  if (options.greetings) {
+    ungreeted_.insert(conf_state_.voters.begin(), conf_state_.voters.end());
+    ungreeted_.insert(conf_state_.voters_outgoing.begin(), conf_state_.voters_outgoing.end());
+    ungreeted_.erase(options.self);
+    ungreeted_ticks_ = options.election_ticks;
+  }
   const bool newborn = opened.hard_state.empty() && opened.last == 0;
   if (options.mutation == HostMutation::kHearVotesAfterRestart) return;
   if (!single_voter_ && !newborn) votes_withheld_ticks_ = options.election_ticks;
@@ -102,6 +108,7 @@ void Replica::ProposeConfChange(const ConfChange& change, Answer answer, absl::D
 bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
+  if (ungreeted_ticks_ > 0) --ungreeted_ticks_;
   const bool handing_over = handed_over_ticks_ > 0;
   if (handing_over) --handed_over_ticks_;
   const Role role = core_.role();
@@ -149,8 +156,8 @@ bool Replica::Withheld(const Message& message) const {
 }
 
 void Replica::Receive(Message message) {
-  if (Withheld(message) || RefuseAppendUnborn(message) || HeedUnborn(message) ||
-      ReceiveSnapshotOffer(message)) {
+  if (AwaitsGreetings() || Withheld(message) || RefuseAppendUnborn(message) ||
+      HeedUnborn(message) || ReceiveSnapshotOffer(message)) {
     return;
   }
   const bool arrived = message.type == MessageType::kAppendResponse && !message.reject;
@@ -294,12 +301,24 @@ void Replica::StartApply() {
                                         newest.index, holdfast::Message(change.status()))
                            .c_str());
     }
+    MutateChange(*change);
     job->conf_state = core_.ApplyConfChange(*change);
+    if (options_.mutation == HostMutation::kLeaveJointAtOnce &&
+        !job->conf_state->voters_outgoing.empty()) {
+      job->conf_state = core_.ApplyConfChange(ConfChange{});
+    }
     single_voter_ = OnlyVoter(*job->conf_state, options_.self);
     conf_state_ = *job->conf_state;
   }
   applying_ = true;
   effects_.Apply(group_, std::move(job));
+}
+
+void Replica::MutateChange(ConfChange& change) const {
+  if (options_.mutation != HostMutation::kLearnerVotes) return;
+  for (ConfChangeStep& step : change.steps) {
+    if (step.type == ConfChangeType::kAddLearner) step.type = ConfChangeType::kAddVoter;
+  }
 }
 
 bool Replica::RunApplyJob(ApplyJob& job) {
@@ -323,7 +342,8 @@ bool Replica::RunApplyJob(ApplyJob& job) {
       AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
     }
   }
-  const AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
+  AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
+  if (options_.mutation == HostMutation::kForgetMembersApplied) mark.conf_state.reset();
   const absl::Status written = store_.CommitState(std::move(batch), mark);
   if (written.ok()) machine_.OnCommitted(job.last);
   for (size_t i = 0; i < job.entries.size(); ++i) {

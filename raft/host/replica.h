@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/byte_budget.h"
@@ -70,10 +71,11 @@ class ReplicaEffects {
 
   // `from`, which leads in `term`, has a snapshot for this replica: to be pulled.
   virtual void WantSnapshot(GroupId group, NodeId from, Term term) = 0;
-  // Runs the machine's OnSnapshotInstalled() in the apply context.
-  virtual void TellInstalled(GroupId group, LogIndex index) = 0;
-  // What TakePulled() was given is installed, or was of no use and is gone.
-  virtual void SnapshotOver(GroupId group, bool installed) = 0;
+  // What TakePulled() was given is installed. Runs the machine's OnSnapshotInstalled() in the apply
+  // context; until it has, no other snapshot may be pulled: its rows would be taken for these.
+  virtual void SnapshotInstalled(GroupId group, LogIndex index) = 0;
+  // What TakePulled() was given was of no use and is gone.
+  virtual void SnapshotDropped(GroupId group) = 0;
   // See SnapshotSources::LastAsked().
   virtual absl::Duration LastAsked(NodeId peer, GroupId group) const = 0;
 };
@@ -97,6 +99,8 @@ class Replica {
   // Installs it if it is still of use and its source leads; otherwise waits for that, a while.
   void TakePulled(PulledSnapshot pulled);
   void PeerUnreachable(NodeId peer);
+  // `peer` said what it remembers of this replica's promises, and the store has kept them.
+  void Greeted(NodeId peer) { ungreeted_.erase(peer); }
   absl::Status TransferLeadership(NodeId target);
   void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
 
@@ -130,6 +134,7 @@ class Replica {
   void Send(Message message);
   // True for a request for a vote that must not be heard yet; see votes_withheld_ticks_.
   bool Withheld(const Message& message) const;
+  bool AwaitsGreetings() const { return ungreeted_ticks_ > 0 && !ungreeted_.empty(); }
   void StartWrite(AppendTask task);
   void Enqueue(StorageTask task);
 
@@ -152,6 +157,7 @@ class Replica {
   void CountSilence(const CoreStatus& leader);
   void FollowLeadership();
   void StartApply();
+  void MutateChange(ConfChange& change) const;  // Tests only.
   void TruncateLog();
   void TruncateBefore(LogIndex before);
 
@@ -182,6 +188,11 @@ class Replica {
   // (a read point rests on that). So it hears no request for its vote for one election timeout
   // after its start, unless the leader itself asked for the election.
   int votes_withheld_ticks_ = 0;
+  // The store may have forgotten what it promised, and those who know have not said so yet. Until
+  // all others of the group have, or an election timeout has passed, nothing is heard that a vote
+  // or an acknowledgement could follow.
+  std::set<NodeId> ungreeted_;
+  int ungreeted_ticks_ = 0;
   // Counts down after a TimeoutNow left: the node asked may be elected at any moment.
   int handed_over_ticks_ = 0;
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.

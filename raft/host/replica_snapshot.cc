@@ -99,7 +99,7 @@ void Replica::TryInstall() {
 
 void Replica::DropPulled() {
   pulled_.reset();
-  effects_.SnapshotOver(group_, /*installed=*/false);
+  effects_.SnapshotDropped(group_);
 }
 
 LogWrite::Install Replica::InstallOf(const Snapshot& snapshot) {
@@ -114,8 +114,9 @@ LogWrite::Install Replica::InstallOf(const Snapshot& snapshot) {
   }
   to_apply_.clear();
   if (options_.mutation == HostMutation::kForgetElidedOfSnapshot) pulled_->elided_through = 0;
+  const bool forgetful = options_.mutation == HostMutation::kForgetMembersOfSnapshot;
   return LogWrite::Install{pulled_->install->generation(), snapshot.index, snapshot.term,
-                           snapshot.conf_state, pulled_->elided_through};
+                           forgetful ? conf_state_ : snapshot.conf_state, pulled_->elided_through};
 }
 
 void Replica::ReleaseHeld() {
@@ -130,7 +131,7 @@ void Replica::Installed(const LogWrite::Install& install) {
   single_voter_ = false;  // There is a leader, and it is not this node.
   installing_ = false;
   pulled_.reset();
-  effects_.TellInstalled(group_, install.index);
+  effects_.SnapshotInstalled(group_, install.index);
   // They may be part of what was installed, or not.
   std::vector<Undecided<Answer>::Pending> overtaken;
   std::optional<Undecided<Answer>::Pending> last =
@@ -143,7 +144,6 @@ void Replica::Installed(const LogWrite::Install& install) {
                    "group {}: a snapshot overtook it; the outcome is unknown", group_.value()),
         0, pending.term);
   }
-  effects_.SnapshotOver(group_, /*installed=*/true);
 }
 
 void Replica::OfferAgain(NodeId peer) {

@@ -55,7 +55,7 @@ absl::StatusOr<SnapshotRequest> DecodeBodies(const snapshot::BodiesRequest& from
   HOLDFAST_RETURN_IF_ERROR(CheckKnown(from));
   HOLDFAST_RETURN_IF_ERROR(CheckBound(from.keys_size(), limits.keys_max, "keys"));
   if (from.keys().empty()) return Malformed("a request for no bodies");
-  BodiesRequest bodies{GroupId(from.group()), {}};
+  BodiesRequest bodies{GroupId(from.group()), {}, from.mending()};
   for (const snapshot::BodyKey& key : from.keys()) {
     HOLDFAST_RETURN_IF_ERROR(CheckKnown(key));
     if (key.index() == 0 || key.term() == 0) return Malformed("a key of no entry");
@@ -176,6 +176,7 @@ std::string EncodeSnapshotRequest(const SnapshotRequest& request) {
     out.mutable_rows()->set_group(rows->group.value());
   } else if (const auto* bodies = std::get_if<BodiesRequest>(&request)) {
     out.mutable_bodies()->set_group(bodies->group.value());
+    out.mutable_bodies()->set_mending(bodies->mending);
     for (const BodyKey& key : bodies->keys) {
       snapshot::BodyKey& to = *out.mutable_bodies()->add_keys();
       to.set_index(key.index);

@@ -36,6 +36,7 @@ struct RowsRequest {
 struct BodiesRequest {
   GroupId group;
   std::vector<BodyKey> keys;
+  bool mending = false;
 };
 struct WaitingRequest {
   std::vector<GroupId> groups;

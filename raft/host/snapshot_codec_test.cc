@@ -57,6 +57,11 @@ TEST(SnapshotCodecTest, RequestsComeBackAsTheyWere) {
   ASSERT_TRUE(bodies.ok()) << bodies.status();
   EXPECT_EQ(std::get<BodiesRequest>(*bodies).group, GroupId(5));
   EXPECT_EQ(std::get<BodiesRequest>(*bodies).keys, asked.keys);
+  EXPECT_FALSE(std::get<BodiesRequest>(*bodies).mending);
+  BodiesRequest mend = asked;
+  mend.mending = true;
+  bodies = DecodeSnapshotRequest(EncodeSnapshotRequest(mend), kLimits);
+  EXPECT_TRUE(std::get<BodiesRequest>(*bodies).mending);
   auto waiting = DecodeSnapshotRequest(
       EncodeSnapshotRequest(WaitingRequest{{GroupId(1), GroupId(3)}}), kLimits);
   ASSERT_TRUE(waiting.ok()) << waiting.status();

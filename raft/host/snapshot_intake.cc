@@ -114,24 +114,31 @@ void SnapshotIntake::Pulled(uint64_t number, absl::StatusOr<PulledSnapshot>& pul
 }
 
 void SnapshotIntake::Over(GroupId group, bool installed) {
-  if (installed) garbage_.insert(group);
+  if (installed) garbage_kept_.erase(group);
+  if (installed && keep_abandoned_) garbage_.insert(group);
   if (!active_ || active_->group != group) return;
   active_.reset();
   // Not from inside the replica.
   effects_.Later([this] { Next(); });
 }
 
-void SnapshotIntake::FoundGarbage(GroupId group) {
-  garbage_.insert(group);
-  Next();
+// Bodies of a pull that was given up become garbage when the log has brought the group as far as
+// they reach: nobody tells of that.
+void SnapshotIntake::LookForGarbage() {
+  for (const GroupId group : store_.groups()) {
+    if (collecting_ == group || garbage_kept_.contains(group)) continue;
+    if (store_.GarbagePending(group)) garbage_.insert(group);
+  }
 }
 
-void SnapshotIntake::GarbageCollected(GroupId group) {
+void SnapshotIntake::GarbageCollected(GroupId group, bool clean) {
   if (collecting_ == group) collecting_.reset();
+  if (!clean) garbage_kept_.insert(group);
   Next();
 }
 
 void SnapshotIntake::Tick(absl::Duration now) {
+  if (!keep_abandoned_) LookForGarbage();
   if (!waiting_.empty() || !garbage_.empty()) Next();  // A cancelled pull may have let go.
   if (now < next_word_) return;
   next_word_ = now + options_.waiting_interval;

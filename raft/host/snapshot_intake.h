@@ -1,7 +1,8 @@
 // raft/host/snapshot_intake.h
 // SnapshotIntake decides which replica of this node pulls a snapshot now: one at a time, the others
-// wait and let their leaders know. It also has the garbage of installs collected, when the group is
-// not pulling: rows of the former generation, and bodies that the new rows don't list.
+// wait and let their leaders know. It also has the garbage of installs and of pulls that were given
+// up collected, when the group is not pulling: rows that are not in use, and bodies that those in
+// use don't list.
 // Private to raft/host.
 //
 // Threads:  owned by the raft context. Pulls and collections run elsewhere and come back by the
@@ -9,7 +10,7 @@
 // Lifetime: what it is given outlives the transport's Stop().
 // Errors:   a pull that fails is forgotten: whoever leads offers a snapshot again. A collection
 // that
-//           fails is logged and waits for the next start.
+//           fails is logged and waits for the next install or start.
 // Limits:   one pull and one collection at a time.
 #pragma once
 
@@ -33,7 +34,7 @@ class IntakeEffects {
   virtual const StateMachine& MachineOf(GroupId group) = 0;
   // Runs it in the raft context, from any thread.
   virtual void Later(std::function<void()> act) = 0;
-  // The replica's TakePulled(), which ends with SnapshotOver().
+  // The replica's TakePulled(), which ends with Over().
   virtual void GivePulled(PulledSnapshot pulled) = 0;
   // Removes the garbage of the group in slices, then calls GarbageCollected().
   virtual void Collect(GroupId group) = 0;
@@ -49,11 +50,11 @@ class SnapshotIntake {
   void Want(GroupId group, NodeId from, Term term);
   void Over(GroupId group, bool installed);
 
-  // The store has garbage of the group, from an earlier life.
-  void FoundGarbage(GroupId group);
-  void GarbageCollected(GroupId group);
+  void GarbageCollected(GroupId group, bool clean);
 
   void Tick(absl::Duration now);
+  // Tests only: HostMutation::kKeepAbandonedBodies.
+  void KeepAbandoned() { keep_abandoned_ = true; }
   void Stop();
 
   // The group's snapshot is being pulled or installed, or waits for that.
@@ -76,6 +77,7 @@ class SnapshotIntake {
   void Next();
   void Begin(GroupId group, const Offer& offer);
   void Pulled(uint64_t number, absl::StatusOr<PulledSnapshot>& pulled, const PullCounts& counts);
+  void LookForGarbage();
   // Nothing of the group's former pulls holds the store.
   bool Released(GroupId group);
   void SayWaiting();
@@ -86,6 +88,7 @@ class SnapshotIntake {
   IntakeEffects& effects_;
 
   bool stopping_ = false;
+  bool keep_abandoned_ = false;
   uint64_t pulls_begun_ = 0;
   uint64_t offers_ = 0;
   std::map<GroupId, Offer> waiting_;
@@ -93,6 +96,7 @@ class SnapshotIntake {
   // Cancelled, and perhaps in the middle of a call.
   std::vector<std::pair<GroupId, std::shared_ptr<SnapshotPull>>> ending_;
   std::set<GroupId> garbage_;
+  std::set<GroupId> garbage_kept_;  // Collecting it failed.
   std::optional<GroupId> collecting_;
   absl::Duration next_word_;
   std::map<NodeId, std::shared_ptr<std::atomic<bool>>> asking_;  // Keep-alives under way.

@@ -36,6 +36,11 @@ struct SnapshotOptions {
   // How often a node that waits, or is busy with what it has pulled, says so.
   absl::Duration waiting_interval = absl::Seconds(1);
 
+  // Damaged bodies that are fetched from other members at a time, and how long after one could not
+  // be had it is asked for again.
+  uint32_t mends_max = 16;
+  absl::Duration mend_pause = absl::Seconds(5);
+
   // Bodies looked at in one slice of a collection of garbage; each is read, and syncs wait
   // meanwhile.
   uint64_t garbage_steps = 64;

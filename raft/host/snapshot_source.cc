@@ -143,7 +143,9 @@ class SnapshotSources::RowSource final : public SnapshotSources::Source {
 class SnapshotSources::BodySource final : public SnapshotSources::Source {
  public:
   BodySource(std::shared_ptr<SnapshotSources> sources, NodeId peer, BodiesRequest request)
-      : Source(std::move(sources), peer, request.group), keys_(std::move(request.keys)) {}
+      : Source(std::move(sources), peer, request.group),
+        keys_(std::move(request.keys)),
+        mending_(request.mending) {}
 
  private:
   absl::StatusOr<bool> AddRecords(RecordCutter& cutter) override {
@@ -160,6 +162,8 @@ class SnapshotSources::BodySource final : public SnapshotSources::Source {
       cutter.Add(BodyRecord{position, **body});
       return true;
     }
+    const bool damaged = body.status().code() == absl::StatusCode::kDataLoss;
+    if (damaged && !mending_ && sources().damaged_) sources().damaged_(key);
     if (body.status().code() != absl::StatusCode::kNotFound) return body.status();
     HOLDFAST_ASSIGN_OR_RETURN(const LogIndex by, ElidedBy(sources().store_, key));
     cutter.Add(ElidedRecord{position, by});
@@ -167,16 +171,18 @@ class SnapshotSources::BodySource final : public SnapshotSources::Source {
   }
 
   const std::vector<BodyKey> keys_;
+  const bool mending_;
   uint32_t next_ = 0;
   uint64_t sent_bytes_ = 0;
 };
 
 SnapshotSources::SnapshotSources(const SnapshotOptions& options, const Store& store, Context& apply,
-                                 const Clock& clock)
+                                 const Clock& clock, std::function<void(const BodyKey&)> damaged)
     : options_(options),
       store_(store),
       apply_(apply),
       clock_(clock),
+      damaged_(std::move(damaged)),
       rate_(options.bytes_per_second, PieceBytes(options)) {}
 
 absl::StatusOr<std::unique_ptr<FetchSource>> SnapshotSources::Open(NodeId peer,

@@ -13,6 +13,7 @@
 //           neither here nor known to have ended. kCancelled: Stop(). kDataLoss: damage.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string_view>
@@ -33,8 +34,10 @@ namespace holdfast::raft {
 
 class SnapshotSources : public std::enable_shared_from_this<SnapshotSources> {
  public:
+  // `damaged` hears of bodies that could not be given because of their checksum, on a transport's
+  // thread.
   SnapshotSources(const SnapshotOptions& options, const Store& store, Context& apply,
-                  const Clock& clock);
+                  const Clock& clock, std::function<void(const BodyKey&)> damaged = nullptr);
 
   // PeerHandler::OpenFetch().
   absl::StatusOr<std::unique_ptr<FetchSource>> Open(NodeId peer, std::string_view request);
@@ -63,6 +66,7 @@ class SnapshotSources : public std::enable_shared_from_this<SnapshotSources> {
   const Store& store_;
   Context& apply_;
   const Clock& clock_;
+  const std::function<void(const BodyKey&)> damaged_;
 
   mutable Mutex mutex_;
   CondVar stopped_;

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "raft/storage/rocksdb_log.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
@@ -59,12 +60,17 @@ class RocksDbView final : public StateView {
 class RocksDbInstall final : public StateInstall {
  public:
   RocksDbInstall(std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation,
-                 uint64_t generation)
+                 uint64_t generation, std::shared_ptr<GarbageMarks> marks)
       : engine_(std::move(engine)),
+        marks_(std::move(marks)),
         group_(group),
         incarnation_(incarnation),
         generation_(generation),
         prefix_(StatePrefix(group, generation)) {}
+  // If it was installed, its rows are in use, and nothing is abandoned.
+  ~RocksDbInstall() override {
+    if (marks_->abandoned_to < generation_) marks_->abandoned_to = generation_;
+  }
 
   uint64_t generation() const override { return generation_; }
 
@@ -82,15 +88,18 @@ class RocksDbInstall final : public StateInstall {
 
   absl::Status PutBody(const BodyKey& key, const Body& body) override {
     HOLDFAST_CHECK(key.group == group_) << "a body of group " << key.group;
-    const std::string disk_key = BodyDiskKey(incarnation_, key);
-    const std::string frame = EncodeBodyFrame(disk_key, Crc32c(*body));
-    const rocksdb::Slice key_slice = ToSlice(disk_key);
-    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body)};
     rocksdb::WriteBatch batch;
-    rocksdb::Status put =
-        batch.Put(engine_->body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
-    HOLDFAST_CHECK(put.ok()) << put.ToString();
-    return engine_->Write(batch, "filling in a snapshot");
+    raft::PutBody(*engine_, incarnation_, key, *body, Crc32c(*body), batch);
+    const bool further = key.index > marks_->bodies_to;
+    if (further) {
+      const rocksdb::Status put =
+          batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kGarbage, group_)),
+                    ToSlice(EncodeNumber(key.index)));
+      HOLDFAST_CHECK(put.ok()) << put.ToString();
+    }
+    HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "filling in a snapshot"));
+    if (further) marks_->bodies_to = key.index;
+    return absl::OkStatus();
   }
 
   std::unique_ptr<StateReader> Reader() const override {
@@ -99,6 +108,7 @@ class RocksDbInstall final : public StateInstall {
 
  private:
   const std::shared_ptr<Engine> engine_;
+  const std::shared_ptr<GarbageMarks> marks_;
   const GroupId group_;
   const uint64_t incarnation_;
   const uint64_t generation_;
@@ -164,16 +174,16 @@ std::unique_ptr<StateView> NewRocksDbView(std::shared_ptr<Engine> engine, std::s
   return std::make_unique<RocksDbView>(std::move(engine), std::move(prefix), std::move(mark));
 }
 
-absl::StatusOr<std::unique_ptr<StateInstall>> NewRocksDbInstall(std::shared_ptr<Engine> engine,
-                                                                GroupId group, uint64_t incarnation,
-                                                                uint64_t in_use,
-                                                                uint64_t generation) {
+absl::StatusOr<std::unique_ptr<StateInstall>> NewRocksDbInstall(
+    std::shared_ptr<Engine> engine, GroupId group, uint64_t incarnation, uint64_t in_use,
+    uint64_t generation, std::shared_ptr<GarbageMarks> marks) {
   rocksdb::WriteBatch batch;
   HOLDFAST_RETURN_IF_ERROR(DropGenerations(*engine, group, in_use + 1, generation, batch));
   if (batch.Count() > 0) {
     HOLDFAST_RETURN_IF_ERROR(engine->Write(batch, "beginning a snapshot"));
   }
-  return std::make_unique<RocksDbInstall>(std::move(engine), group, incarnation, generation);
+  return std::make_unique<RocksDbInstall>(std::move(engine), group, incarnation, generation,
+                                          std::move(marks));
 }
 
 absl::StatusOr<bool> CollectRocksDbGarbage(Engine& engine, const std::vector<BodyKey>& live,
@@ -182,15 +192,15 @@ absl::StatusOr<bool> CollectRocksDbGarbage(Engine& engine, const std::vector<Bod
   if (round.cursor.empty()) {
     HOLDFAST_CHECK(std::is_sorted(live.begin(), live.end())) << "live bodies in disorder";
     HOLDFAST_RETURN_IF_ERROR(DropGenerations(engine, round.group, 0, round.generation, batch));
-    HOLDFAST_RETURN_IF_ERROR(
-        DropGenerations(engine, round.group, round.generation + 1, round.abandoned_to + 1, batch));
     round.cursor = BodyDiskKey(round.incarnation, BodyKey{round.group, LogIndex{}, Term{}, 0});
   }
+  HOLDFAST_RETURN_IF_ERROR(
+      DropGenerations(engine, round.group, round.generation + 1, round.abandoned_to + 1, batch));
   bool done = true;
   if (round.bodies_to != LogIndex{}) {
     HOLDFAST_ASSIGN_OR_RETURN(done, DropBodies(engine, live, steps_max, round, batch));
   }
-  if (done) {
+  if (done && round.bodies_to != LogIndex{}) {
     rocksdb::Status gone =
         batch.Delete(engine.meta, ToSlice(MetaKey(MetaKind::kGarbage, round.group)));
     HOLDFAST_CHECK(gone.ok()) << gone.ToString();

@@ -32,6 +32,17 @@ void DeleteHeaders(const Engine& engine, GroupId group, LogIndex first, LogIndex
 
 }  // namespace
 
+void PutBody(const Engine& engine, uint64_t incarnation, const BodyKey& key,
+             const std::string& bytes, uint32_t crc32c, rocksdb::WriteBatch& batch) {
+  const std::string disk_key = BodyDiskKey(incarnation, key);
+  const std::string frame = EncodeBodyFrame(disk_key, crc32c);
+  const rocksdb::Slice key_slice = ToSlice(disk_key);
+  const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(bytes)};
+  rocksdb::Status put =
+      batch.Put(engine.body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
+  HOLDFAST_CHECK(put.ok()) << put.ToString();
+}
+
 uint64_t PutEntry(const Engine& engine, const GroupRecord& record, const Entry& entry,
                   rocksdb::WriteBatch& batch) {
   LogHeader header;
@@ -47,13 +58,7 @@ uint64_t PutEntry(const Engine& engine, const GroupRecord& record, const Entry& 
     if (body.elided_by != 0) continue;
     HOLDFAST_CHECK(body.bytes != nullptr && body.bytes->size() == body.size)
         << "entry " << entry.index << " without the bytes of body " << place.ordinal;
-    const std::string key = BodyDiskKey(record.incarnation, place);
-    const std::string frame = EncodeBodyFrame(key, body.crc32c);
-    const rocksdb::Slice key_slice = ToSlice(key);
-    const rocksdb::Slice value[2] = {ToSlice(frame), ToSlice(*body.bytes)};
-    rocksdb::Status put =
-        batch.Put(engine.body, rocksdb::SliceParts(&key_slice, 1), rocksdb::SliceParts(value, 2));
-    HOLDFAST_CHECK(put.ok()) << put.ToString();
+    PutBody(engine, record.incarnation, place, *body.bytes, body.crc32c, batch);
     body_bytes += body.size;
   }
   rocksdb::Status put = batch.Put(engine.log, ToSlice(LogKey(record.group, entry.index)),
@@ -107,7 +112,7 @@ void RaiseElided(const Engine& engine, GroupRecord& record, LogIndex to,
 }
 
 absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Install& install,
-                        rocksdb::WriteBatch& batch) {
+                        LogIndex garbage_to, rocksdb::WriteBatch& batch) {
   HOLDFAST_CHECK(install.index >= record.applied)
       << "a snapshot at " << install.index << " behind applied " << record.applied;
   // Entries behind the snapshot have lost, and their bodies with them. Of the others the bodies may
@@ -122,7 +127,7 @@ absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Ins
   PutMeta(engine, MetaKind::kApplied, record.group, mark, batch);
   PutMeta(engine, MetaKind::kConfState, record.group, EncodeConfState(install.conf_state), batch);
   PutMeta(engine, MetaKind::kGeneration, record.group, EncodeNumber(install.generation), batch);
-  PutMeta(engine, MetaKind::kGarbage, record.group, EncodeNumber(install.index), batch);
+  PutMeta(engine, MetaKind::kGarbage, record.group, EncodeNumber(garbage_to), batch);
   RaiseElided(engine, record, install.elided_through, batch);
   record.truncated = record.applied = record.last = install.index;
   record.truncated_term = record.applied_term = install.term;

@@ -14,6 +14,10 @@
 
 namespace holdfast::raft {
 
+// A body, under the checksum of its bytes.
+void PutBody(const Engine& engine, uint64_t incarnation, const BodyKey& key,
+             const std::string& bytes, uint32_t crc32c, rocksdb::WriteBatch& batch);
+
 // The header and the bodies that came with it. Answers the bytes of these bodies.
 uint64_t PutEntry(const Engine& engine, const GroupRecord& record, const Entry& entry,
                   rocksdb::WriteBatch& batch);
@@ -31,8 +35,8 @@ void RaiseElided(const Engine& engine, GroupRecord& record, LogIndex to,
                  rocksdb::WriteBatch& batch);
 
 // LogWrite::install, apart from the commit index. May write the batch as it is, like DropTail();
-// what it adds of its own stays together.
+// what it adds of its own stays together. `garbage_to`: see MetaKind::kGarbage.
 absl::Status PutInstall(Engine& engine, GroupRecord& record, const LogWrite::Install& install,
-                        rocksdb::WriteBatch& batch);
+                        LogIndex garbage_to, rocksdb::WriteBatch& batch);
 
 }  // namespace holdfast::raft

@@ -21,7 +21,7 @@ struct ReplicaRows {
   uint64_t generation = kFirstGeneration;  // Of the rows in use.
   // The highest one that has rows, or is in use: higher ones were abandoned.
   uint64_t newest_generation = kFirstGeneration;
-  LogIndex garbage_to{};  // See MetaKind::kGarbage; 0: none is pending.
+  LogIndex garbage_to{};  // See MetaKind::kGarbage; 0: there is none.
 };
 
 // The records that a replica is born with, into `batch`.

@@ -51,6 +51,7 @@ class RocksDbStore final : public Store {
   absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  absl::Status MendBody(const BodyKey& key, const Body& body) override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
     return NewRocksDbReader(engine_, group, GenerationOf(group));
   }
@@ -59,7 +60,9 @@ class RocksDbStore final : public Store {
   absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const override;
   absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) override;
   bool GarbagePending(GroupId group) const override;
-  absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+  bool DeadBodiesPending(GroupId group) const override;
+  absl::StatusOr<bool> CollectGarbage(GroupId group,
+                                      const std::optional<std::vector<BodyKey>>& live,
                                       size_t steps_max) override;
   absl::Status Witness() override;
   absl::StatusOr<uint64_t> FreeBytes() const override;
@@ -70,7 +73,8 @@ class RocksDbStore final : public Store {
   // Absent: kNotFound.
   absl::StatusOr<GroupRecord> RecordOf(GroupId group) const;
   absl::Status PutLogWrite(const LogWrite& write, rocksdb::WriteBatch& batch);
-  void CheckInstall(GroupId group, const LogWrite::Install& install);
+  // How far garbage reaches once it is written.
+  LogIndex CheckInstall(GroupId group, const LogWrite::Install& install);
   // Once its rows are written: readers may see them.
   void ShowInstall(GroupId group, const LogWrite::Install& install);
   absl::Status WriteWitnessNow();
@@ -88,12 +92,16 @@ class RocksDbStore final : public Store {
     // The newest generation that was ever begun. None is given twice: what a forgotten install
     // still writes can't get among the rows of the next.
     uint64_t newest_generation = 0;
-    // Rows of generations behind the one in use, up to this one, belong to nobody.
-    uint64_t abandoned_to = 0;
     bool installing = false;  // A Write() is about to bring the newest generation into use.
-    LogIndex garbage_to{};
+    std::shared_ptr<GarbageMarks> garbage;
     std::string garbage_cursor;  // Disk key of the next body to look at; empty: the first.
   };
+  // Up to where bodies may be looked through now: only rows that know of all those entries tell
+  // which of their bodies live. 0: nothing to do yet.
+  static LogIndex BodiesDue(const Replica& replica) {
+    const LogIndex to = replica.garbage->bodies_to;
+    return to <= replica.record.applied ? to : LogIndex{};
+  }
   static Replica MakeReplica(GroupRecord record, const ReplicaRows& rows);
   std::shared_ptr<std::atomic<uint64_t>> GenerationOf(GroupId group) const;
 
@@ -108,6 +116,9 @@ class RocksDbStore final : public Store {
 
   std::atomic<uint64_t> writes_{0};
   std::atomic<uint64_t> syncs_{0};
+  std::atomic<int64_t> sync_nanoseconds_{0};
+  // Clock::SinceBoot() in nanoseconds at which the sync under way began; 0: none is.
+  std::atomic<int64_t> sync_began_{0};
   std::atomic<uint64_t> body_bytes_{0};
 };
 
@@ -198,8 +209,9 @@ RocksDbStore::Replica RocksDbStore::MakeReplica(GroupRecord record, const Replic
   replica.record = std::move(record);
   replica.generation = std::make_shared<std::atomic<uint64_t>>(rows.generation);
   replica.newest_generation = rows.newest_generation;
-  replica.abandoned_to = rows.newest_generation;
-  replica.garbage_to = rows.garbage_to;
+  replica.garbage = std::make_shared<GarbageMarks>();
+  replica.garbage->abandoned_to = rows.newest_generation;
+  replica.garbage->bodies_to = rows.garbage_to;
   return replica;
 }
 
@@ -260,7 +272,11 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
   // that apply does not wait for the disk.
+  const int64_t began = absl::ToInt64Nanoseconds(clock_.SinceBoot());
+  sync_began_ = began;
   HOLDFAST_RETURN_IF_ERROR(engine_->Sync("syncing the log"));
+  sync_nanoseconds_ += absl::ToInt64Nanoseconds(clock_.SinceBoot()) - began;
+  sync_began_ = 0;
   ++syncs_;
   durable_write_ = write_number_;
   const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
@@ -271,8 +287,8 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
   absl::StatusOr<GroupRecord> record = RecordOf(write.group);
   HOLDFAST_RETURN_IF_ERROR(record.status());
   if (write.install) {
-    CheckInstall(write.group, *write.install);
-    HOLDFAST_RETURN_IF_ERROR(PutInstall(*engine_, *record, *write.install, batch));
+    const LogIndex garbage_to = CheckInstall(write.group, *write.install);
+    HOLDFAST_RETURN_IF_ERROR(PutInstall(*engine_, *record, *write.install, garbage_to, batch));
   }
   if (!write.entries.empty()) {
     const LogIndex first = write.entries.front().index;
@@ -317,7 +333,7 @@ absl::Status RocksDbStore::PutLogWrite(const LogWrite& write, rocksdb::WriteBatc
   return absl::OkStatus();
 }
 
-void RocksDbStore::CheckInstall(GroupId group, const LogWrite::Install& install) {
+LogIndex RocksDbStore::CheckInstall(GroupId group, const LogWrite::Install& install) {
   MutexLock lock(mutex_);
   Replica& replica = replicas_.at(group);
   // Another one begun since has removed its rows.
@@ -325,7 +341,10 @@ void RocksDbStore::CheckInstall(GroupId group, const LogWrite::Install& install)
                  install.generation > replica.generation->load())
       << "an install of generation " << install.generation << ", the newest begun is "
       << replica.newest_generation;
+  HOLDFAST_CHECK(replica.garbage->abandoned_to < install.generation)
+      << "an install of generation " << install.generation << ", which was given up";
   replica.installing = true;
+  return std::max<LogIndex>(install.index, replica.garbage->bodies_to);
 }
 
 void RocksDbStore::ShowInstall(GroupId group, const LogWrite::Install& install) {
@@ -336,7 +355,7 @@ void RocksDbStore::ShowInstall(GroupId group, const LogWrite::Install& install) 
   replica.record.conf_state = install.conf_state;
   replica.generation->store(install.generation);
   replica.installing = false;
-  replica.garbage_to = install.index;
+  replica.garbage->bodies_to = std::max<LogIndex>(install.index, replica.garbage->bodies_to);
   replica.garbage_cursor.clear();
 }
 
@@ -390,6 +409,14 @@ absl::StatusOr<Body> RocksDbStore::ReadBody(const BodyKey& key) const {
                                               key.term, key.ordinal));
   }
   return std::make_shared<const std::string>(*body);
+}
+
+absl::Status RocksDbStore::MendBody(const BodyKey& key, const Body& body) {
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(key.group));
+  rocksdb::WriteBatch batch;
+  PutBody(*engine_, record.incarnation, key, *body, Crc32c(*body), batch);
+  HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "mending a body"));
+  return engine_->Sync("mending a body");
 }
 
 std::unique_ptr<StateBatch> RocksDbStore::NewStateBatch(GroupId group) {
@@ -461,15 +488,18 @@ absl::StatusOr<std::unique_ptr<StateInstall>> RocksDbStore::BeginInstall(GroupId
   HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, RecordOf(group));
   uint64_t in_use = 0;
   uint64_t begun = 0;
+  std::shared_ptr<GarbageMarks> garbage;
   {
     MutexLock lock(mutex_);
     Replica& replica = replicas_.at(group);
     HOLDFAST_CHECK(!replica.installing) << "group " << group << " is just being installed";
     in_use = replica.generation->load();
     begun = ++replica.newest_generation;
-    replica.abandoned_to = 0;
+    garbage = replica.garbage;
+    garbage->abandoned_to = 0;
+    replica.garbage_cursor.clear();  // Bodies may come in front of it.
   }
-  return NewRocksDbInstall(engine_, group, record.incarnation, in_use, begun);
+  return NewRocksDbInstall(engine_, group, record.incarnation, in_use, begun, std::move(garbage));
 }
 
 bool RocksDbStore::GarbagePending(GroupId group) const {
@@ -477,11 +507,20 @@ bool RocksDbStore::GarbagePending(GroupId group) const {
   auto it = replicas_.find(group);
   if (it == replicas_.end()) return false;
   const Replica& replica = it->second;
-  return replica.garbage_to != LogIndex{} || replica.abandoned_to > replica.generation->load();
+  return BodiesDue(replica) != LogIndex{} ||
+         replica.garbage->abandoned_to > replica.generation->load();
 }
 
-absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+bool RocksDbStore::DeadBodiesPending(GroupId group) const {
+  MutexLock lock(mutex_);
+  auto it = replicas_.find(group);
+  return it != replicas_.end() && BodiesDue(it->second) != LogIndex{};
+}
+
+absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group,
+                                                  const std::optional<std::vector<BodyKey>>& live,
                                                   size_t steps_max) {
+  static const std::vector<BodyKey> kNone;
   if (engine_->latch->failed()) return engine_->Failed();
   if (!GarbagePending(group)) return true;
   GarbageRound round;
@@ -491,17 +530,18 @@ absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group, const std::vect
     const Replica& replica = replicas_.at(group);
     round.incarnation = replica.record.incarnation;
     round.generation = replica.generation->load();
-    round.abandoned_to = replica.abandoned_to;
-    round.bodies_to = replica.garbage_to;
+    round.abandoned_to = replica.garbage->abandoned_to;
+    if (live) round.bodies_to = BodiesDue(replica);
     round.cursor = replica.garbage_cursor;
   }
-  HOLDFAST_ASSIGN_OR_RETURN(const bool done,
-                            CollectRocksDbGarbage(*engine_, live, steps_max, round));
+  HOLDFAST_ASSIGN_OR_RETURN(
+      const bool done, CollectRocksDbGarbage(*engine_, live ? *live : kNone, steps_max, round));
   MutexLock lock(mutex_);
   Replica& replica = replicas_.at(group);
   replica.garbage_cursor = done ? "" : round.cursor;
-  replica.abandoned_to = 0;
-  if (done) replica.garbage_to = LogIndex{};
+  // Another one may have been given up meanwhile.
+  replica.garbage->abandoned_to.compare_exchange_strong(round.abandoned_to, 0);
+  if (done && round.bodies_to != LogIndex{}) replica.garbage->bodies_to = LogIndex{};
   return done;
 }
 
@@ -535,6 +575,9 @@ StoreCounters RocksDbStore::Counters() const {
   StoreCounters out;
   out.writes = writes_;
   out.syncs = syncs_;
+  out.sync_time = absl::Nanoseconds(sync_nanoseconds_.load());
+  const int64_t began = sync_began_;
+  if (began != 0) out.sync_running = clock_.SinceBoot() - absl::Nanoseconds(began);
   out.body_bytes_written = body_bytes_;
   const rocksdb::Statistics& statistics = *engine_->statistics;
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);

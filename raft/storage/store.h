@@ -30,6 +30,8 @@
 //           process comes back into a state in which admission refuses and the rest goes on.
 #pragma once
 
+#include <absl/time/time.h>
+
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -146,10 +148,11 @@ class StateView {
 };
 
 // A new generation of a group's rows, filled in beside the one in use, which nobody sees until
-// LogWrite::install names it. Forgotten without that, its rows go when the next one begins, or as
-// garbage after a restart; bodies that came with it stay, for a next try to find, until the garbage
-// of an install is collected. No generation is given twice: what is still written to a forgotten
-// one gets nowhere.
+// LogWrite::install names it, during whose Write() it must live (CHECK). Forgotten without that,
+// its rows are garbage. Bodies that came with it stay for a next try to find; that they did is
+// written down with them, and once the rows in use are those of the newest such body's entry (the
+// log caught up, or another install), they are garbage as far as the rows don't list them. No
+// generation is given twice: what is still written to a forgotten one gets nowhere.
 // Threads:  any, one call at a time, beside everything else. Writes are not synced: the install is.
 // Lifetime: the store outlives it.
 // Errors:   as for Store::Write().
@@ -168,6 +171,9 @@ class StateInstall {
 struct StoreCounters {
   uint64_t writes = 0;
   uint64_t syncs = 0;
+  // What syncs took: those that ended together, and the one under way so far (zero: none is).
+  absl::Duration sync_time;
+  absl::Duration sync_running;
   uint64_t body_bytes_written = 0;  // Accepted by Write().
   uint64_t wal_bytes = 0;           // By the engine, since it was opened.
   uint64_t flush_bytes = 0;
@@ -199,6 +205,9 @@ class Store {
 
   // kNotFound, or kDataLoss when the bytes don't match their checksum: wrong bytes are never given.
   virtual absl::StatusOr<Body> ReadBody(const BodyKey& key) const = 0;
+  // Puts the body in the place of a damaged or missing one; synced. The caller has checked that
+  // these are its bytes, and that it lives. On the apply context, where nothing ends it meanwhile.
+  virtual absl::Status MendBody(const BodyKey& key, const Body& body) = 0;
 
   virtual std::unique_ptr<StateReader> Reader(GroupId group) const = 0;
   virtual std::unique_ptr<StateBatch> NewStateBatch(GroupId group) = 0;
@@ -212,16 +221,22 @@ class Store {
   // be installed (CHECK). Not while a Write() with another one is under way (CHECK). Any context.
   virtual absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) = 0;
 
-  // An install left rows or bodies behind that are not collected yet, also after a restart; or a
-  // crash left the rows of one that was being filled in.
+  // Installs, done or given up, left rows or bodies behind that can be collected now; also after a
+  // restart.
   virtual bool GarbagePending(GroupId group) const = 0;
-  // Removes rows of generations before the one in use, and bodies of entries up to the install's
-  // index that are not in `live` (ascending): the bodies that the rows of some moment since the
-  // newest install keep alive. None becomes live again, so an old list only keeps too much. Looks
+  // Bodies are among it.
+  virtual bool DeadBodiesPending(GroupId group) const = 0;
+  // Removes rows of generations that are not in use, and, when they are due, bodies of the entries
+  // that installs brought bodies of, and of those before them, that are not in `live` (ascending):
+  // the bodies that the rows of some moment keep alive at which DeadBodiesPending() was true
+  // already. Without `live` only rows go.
+  // None becomes live again, so an old list only keeps too much. Not while an install of the group
+  // is being filled in: what it brings might be overlooked. Looks
   // at `steps_max` bodies at most, and at some 16 MiB of them (their bytes are read); true when
   // nothing is left to do. `live` must be ascending (CHECK). On the storage context. Not synced:
   // garbage that comes back after a crash is collected again.
-  virtual absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+  virtual absl::StatusOr<bool> CollectGarbage(GroupId group,
+                                              const std::optional<std::vector<BodyKey>>& live,
                                               size_t steps_max) = 0;
 
   // Writes down, outside the engine's own files, how far the last synced write went (witness.h).

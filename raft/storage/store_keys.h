@@ -33,7 +33,7 @@ enum class MetaKind : char {
   kTruncated = 'T',   // Index and term of the last header that is gone.
   kApplied = 'A',     // Index and term.
   kGeneration = 'S',  // Of the rows in use.
-  kGarbage = 'G',     // Index of the last install, until its garbage is collected.
+  kGarbage = 'G',     // Bodies of entries up to this index may be garbage of installs.
   kElided = 'E',      // GroupRecord::elided_through; absent: 0.
 };
 

@@ -94,6 +94,10 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   std::vector<Endpoint> bound() const;
   void Start();
   void SetPaused(bool paused);
+  void SetTurnedAway(std::string why) {
+    MutexLock lock(mutex_);
+    turned_away_why_ = std::move(why);
+  }
   void Stop(absl::Duration deadline, std::function<void()> done);
   size_t sessions() const {
     MutexLock lock(mutex_);
@@ -158,6 +162,7 @@ class Listener::Impl : public std::enable_shared_from_this<Listener::Impl> {
   size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool paused_ ABSL_GUARDED_BY(mutex_) = false;
+  std::string turned_away_why_ ABSL_GUARDED_BY(mutex_);  // Empty: nobody is, for that.
   std::function<void()> done_ ABSL_GUARDED_BY(mutex_);
 };
 
@@ -270,6 +275,7 @@ std::optional<Reply> Listener::Impl::Admit(const std::string& key) {
     return Reply(421, {4, 3, 2}, format("{} {}; try again later", options_.hostname, why));
   };
   if (stopping_ || paused_) return refuse("Service is shutting down");
+  if (!turned_away_why_.empty()) return refuse(turned_away_why_);
   if (admitted_ >= options_.sessions_max) return refuse("Too many connections");
   const auto found = by_client_.find(key);
   if (found != by_client_.end() && found->second >= options_.sessions_per_client_max) {
@@ -398,6 +404,7 @@ void Listener::Stop(absl::Duration deadline, std::function<void()> done) {
   impl_->Stop(deadline, std::move(done));
 }
 void Listener::SetPaused(bool paused) { impl_->SetPaused(paused); }
+void Listener::SetTurnedAway(std::string why) { impl_->SetTurnedAway(std::move(why)); }
 size_t Listener::sessions() const { return impl_->sessions(); }
 
 }  // namespace holdfast::smtp

@@ -76,6 +76,10 @@ class Listener {
   // next transaction: those that were open when the pause began end, whatever follows. Thread-safe.
   void SetPaused(bool paused);
 
+  // New connections get 421 with this reason and a close, while those that are open go on; empty:
+  // they are welcome again. Thread-safe.
+  void SetTurnedAway(std::string why);
+
   size_t sessions() const;
 
  private:

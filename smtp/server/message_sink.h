@@ -57,9 +57,11 @@ class MessageSink {
       std::shared_ptr<const Envelope> envelope) = 0;
 
   // The client went on (its next command, or QUIT) after the 250 for this id had been written, so
-  // it very likely saw it and won't offer the message again. Not called when the connection just
-  // broke.
+  // it very likely saw it and won't offer the message again.
   virtual void Confirmed(const std::string& queue_id) { (void)queue_id; }
+
+  // Instead, when the session ended before that: the client may offer the message again.
+  virtual void Unconfirmed(const std::string& queue_id) { (void)queue_id; }
 };
 
 }  // namespace holdfast::smtp

@@ -36,6 +36,8 @@ Session::~Session() = default;
 asio::awaitable<absl::Status> Session::Run() {
   services_.observer->OnConnect(core_.client());
   absl::Status why = co_await Converse();
+  for (const std::string& queue_id : unconfirmed_) services_.sink->Unconfirmed(queue_id);
+  unconfirmed_.clear();
   submission_.reset();
   if (!stream_->closed()) co_await stream_->CloseGracefully(options_.limits.linger);
   stream_->Close();

@@ -53,6 +53,8 @@ void SessionCore::OnMail(std::string_view arguments) {
     transaction_ = std::move(refused);
     Refuse(*decision.refusal);
     transaction_.reset();
+    // RFC 5321, 3.8: 421 to any command announces the end of the session.
+    if (decision.refusal->code() == 421) phase_ = Phase::kClosed;
     return;
   }
   transaction_ = Transaction();

@@ -11,6 +11,7 @@
 #include "queue/queue_view.h"
 #include "queue/schedule/scheduler.h"
 #include "queue/state/invariants.h"
+#include "queue/state/unconfirmed.h"
 #include "queue/testing/test_queue.h"
 
 namespace holdfast::queue::testing {
@@ -90,6 +91,8 @@ class Script {
     }
     if (line.verb == "chunk" || line.verb == "abandon") return Submission(line);
     if (line.verb == "warn" || line.verb == "bounce") return WithNotice(line);
+    if (line.verb == "confirm") return Confirm(line);
+    if (line.verb == "seen") return Seen(line);
     if (line.verb == "show") return Show(line);
     if (line.verb == "list") return List(line);
     if (line.verb == "summary") return Summary();
@@ -131,6 +134,9 @@ class Script {
     spec.bodies = line.Count("bodies", 1);
     spec.chunks = line.Count("chunks");
     spec.held = line.Has("held");
+    spec.fingerprint = line.Text("fingerprint");
+    spec.forget = line.Number("forget", spec.forget);
+    spec.kept_max = line.Count("kept", spec.kept_max);
     return spec;
   }
 
@@ -197,6 +203,25 @@ class Script {
       }
     }
     return Applied(command, static_cast<uint32_t>(notices.size()));
+  }
+
+  // Messages of one fingerprint.
+  std::string Confirm(const Line& line) {
+    command::Command command;
+    for (const std::string& id : Split(line.Text("ids", line.Text("id", "1")), ',')) {
+      command::Confirmed& message = *command.mutable_confirm()->add_messages();
+      message.set_queue_id(TestId(static_cast<uint32_t>(std::stoul(id))).ToString());
+      message.set_sha256(FingerprintOf(line.Text("fingerprint")));
+    }
+    command.mutable_confirm()->set_stamped_us(absl::ToUnixMicros(now_));
+    return Applied(command, 0);
+  }
+
+  std::string Seen(const Line& line) {
+    const absl::StatusOr<std::optional<QueueId>> found =
+        FindUnconfirmed(queue_.tables(), FingerprintOf(line.Text("fingerprint")), now_);
+    if (!found.ok()) return Verdict(found.status()) + "\n";
+    return *found ? (*found)->ToString() + "\n" : "no\n";
   }
 
   std::string OperatorVerb(const Line& line) {

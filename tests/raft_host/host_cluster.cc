@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <filesystem>
 #include <sstream>
 
 #include "base/check.h"
@@ -83,6 +84,7 @@ HostCluster::HostCluster(uint64_t nodes, GroupHostOptions options) : options_(op
     nodes_[NodeId(node)] = std::make_unique<NodeParts>();
   }
   for (auto& [node, parts] : nodes_) Open(node, /*create=*/true, this->nodes());
+  Heal();
 }
 
 // Fetches first: they hold parts of several stores.
@@ -95,6 +97,7 @@ HostCluster::~HostCluster() {
 void HostCluster::AddNode(NodeId node) {
   nodes_[node] = std::make_unique<NodeParts>();
   Open(node, /*create=*/true);
+  ConnectWithAll(node);
 }
 
 std::vector<NodeId> HostCluster::nodes() const {
@@ -123,6 +126,7 @@ void HostCluster::Open(NodeId node, bool create, const std::vector<NodeId>& vote
       parts.clock, [&parts](GroupId group) -> StateMachine& { return *parts.machines.at(group); });
   const absl::Status started = parts.host->Start();
   HOLDFAST_CHECK(started.ok()) << started;
+  parts.greeted.clear();
 }
 
 void HostCluster::Crash(NodeId node) {
@@ -152,7 +156,39 @@ void HostCluster::Crash(NodeId node) {
   parts.world.CutPower();
 }
 
-void HostCluster::Restart(NodeId node) { Open(node, /*create=*/false); }
+void HostCluster::Restart(NodeId node) {
+  Open(node, /*create=*/false);
+  ConnectWithAll(node);
+}
+
+void HostCluster::Connect(NodeId a, NodeId b) {
+  NodeParts& left = *nodes_.at(a);
+  NodeParts& right = *nodes_.at(b);
+  if (!options_.greetings || a == b || !left.host || !right.host || !Passes(a, b)) return;
+  left.greeted.push_back(left.host->Greeted(b, right.host->AcknowledgedBy(a)));
+  right.greeted.push_back(right.host->Greeted(a, left.host->AcknowledgedBy(b)));
+}
+
+void HostCluster::ConnectWithAll(NodeId node) {
+  for (const NodeId other : nodes()) Connect(node, other);
+}
+
+void HostCluster::Heal() {
+  cut_.clear();
+  for (const NodeId node : nodes()) ConnectWithAll(node);
+}
+
+void HostCluster::KeepDisk(NodeId node) {
+  const std::string folder = nodes_.at(node)->world.folder();
+  std::filesystem::remove_all(folder + ".kept");
+  std::filesystem::copy(folder, folder + ".kept", std::filesystem::copy_options::recursive);
+}
+
+void HostCluster::BringDiskBack(NodeId node) {
+  const std::string folder = nodes_.at(node)->world.folder();
+  std::filesystem::remove_all(folder);
+  std::filesystem::rename(folder + ".kept", folder);
+}
 
 void HostCluster::CutOff(NodeId node) {
   for (const auto& [other, parts] : nodes_) {

@@ -77,7 +77,16 @@ class HostCluster {
   // Nothing passes between the two, or between the node and all others.
   void Cut(NodeId a, NodeId b) { cut_.insert({std::min(a, b), std::max(a, b)}); }
   void CutOff(NodeId node);
-  void Heal() { cut_.clear(); }
+  void Heal();
+  // What came of the greetings that the node heard in this life; with options.greetings only.
+  const std::vector<absl::Status>& greeted(NodeId node) const { return nodes_.at(node)->greeted; }
+  // Of a node that is down.
+  void Damage(NodeId node, LogIndex index, Term term, BodyDamage damage = BodyDamage::kFlippedBit) {
+    DamageBody(nodes_.at(node)->world.folder(), BodyKey{kGroup, index, term, 0}, damage);
+  }
+  // The node's disk as it is now, and back to it; the node is down.
+  void KeepDisk(NodeId node);
+  void BringDiskBack(NodeId node);
   // Counts what was sent of a type, delivered or not.
   uint64_t sent(MessageType type) const { return sent_.count(type) ? sent_.at(type) : 0; }
   const FetchCounts& fetched() const { return fetched_; }
@@ -122,12 +131,16 @@ class HostCluster {
     std::unique_ptr<Wire> wire;
     ManualContext raft, storage, apply;
     std::unique_ptr<GroupHost> host;
+    std::vector<absl::Status> greeted;
   };
 
   void Open(NodeId node, bool create, const std::vector<NodeId>& voters = {});
   bool Deliver();
   bool DeliverFetches(NodeId node);
   bool Passes(NodeId a, NodeId b) const;
+  // The two connect, if they can: each tells what the other promised.
+  void Connect(NodeId a, NodeId b);
+  void ConnectWithAll(NodeId node);
 
   GroupHostOptions options_;
   std::map<NodeId, std::unique_ptr<NodeParts>> nodes_;

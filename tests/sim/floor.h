@@ -14,10 +14,11 @@ namespace holdfast::raft_test {
 // How a seed is to be run. 0: the floor's own default.
 struct FloorArguments {
   uint64_t seed = 1;
-  int steps = 0;    // core
-  int nodes = 0;    // core, host
-  int voters = 0;   // core
-  int seconds = 0;  // host
+  int steps = 0;     // core
+  int nodes = 0;     // core, host
+  int voters = 0;    // core
+  int seconds = 0;   // host
+  int members = -1;  // host: 1 change, 0 stay; the seed decides otherwise
   int mutation = 0;
   bool trace = false;  // host
 };

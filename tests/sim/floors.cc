@@ -22,6 +22,9 @@ HostSimOptions HostOptions(const FloorArguments& arguments) {
   if (arguments.seconds > 0) options.seconds = arguments.seconds;
   options.nodes = arguments.nodes;
   options.trace = arguments.trace;
+  using Members = HostSimOptions::Members;
+  if (arguments.members > 0) options.members = Members::kChange;
+  if (arguments.members == 0) options.members = Members::kStay;
   options.mutation = static_cast<raft::HostMutation>(arguments.mutation);
   return options;
 }
@@ -55,14 +58,16 @@ Floor HostFloor() {
     return FloorOutcome{
         result.error, result.hash,
         format("{} events, {} committed, {} answered, {} reads, {} elections, {} crashes, {} "
-               "bodies elided, {} snapshots installed, {} disks lost",
+               "bodies elided, {} snapshots installed, {} disks lost, {} changes of members",
                result.events, result.committed, result.acknowledged, result.reads, result.elected,
-               result.crashes, result.elided, result.installed, result.lost_disks)};
+               result.crashes, result.elided, result.installed, result.lost_disks, result.changes)};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const HostSimOptions options = HostOptions(arguments);
-    return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}", options.seed,
-                  options.seconds, options.nodes, static_cast<int>(options.mutation));
+    const std::string members =
+        arguments.members < 0 ? "" : format(" --members {}", arguments.members);
+    return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}", options.seed,
+                  options.seconds, options.nodes, static_cast<int>(options.mutation), members);
   };
   return floor;
 }

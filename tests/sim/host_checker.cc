@@ -18,6 +18,7 @@ using raft::Term;
 
 HostChecker::HostChecker(std::vector<NodeId> voters, ImageOf durable_of, ImageOf seen_of)
     : voters_(std::move(voters)),
+      nodes_(voters_),
       durable_of_(std::move(durable_of)),
       seen_of_(std::move(seen_of)) {}
 
@@ -38,19 +39,47 @@ Term HostChecker::TermAt(const SimGroup& group, LogIndex index) const {
   return entry == group.log.end() ? 0 : entry->second.term;
 }
 
-size_t HostChecker::Holders(GroupId group, LogIndex index, Term term) const {
-  size_t holders = 0;
-  for (const NodeId node : voters_) {
-    const SimGroup* on_disk = Find(durable_of_(node), group);
-    if (on_disk == nullptr) continue;
-    // What is truncated was applied, and what was applied was committed: it counts.
-    if (index < on_disk->record.truncated || TermAt(*on_disk, index) == term) ++holders;
-  }
-  return holders;
+bool HostChecker::Holds(NodeId node, GroupId group, LogIndex index, Term term) const {
+  const SimGroup* on_disk = Find(durable_of_(node), group);
+  // What is truncated was applied, and what was applied was committed: it counts.
+  return on_disk != nullptr &&
+         (index < on_disk->record.truncated || TermAt(*on_disk, index) == term);
+}
+
+bool HostChecker::IsKept(GroupId group, LogIndex index, Term term) {
+  return FactsOf(group).configs.MayCommit(
+      index, [&](NodeId node) { return Holds(node, group, index, term); });
+}
+
+// Who has gone on to a later term may have voted in this one: nobody can tell any more.
+void HostChecker::CheckVotes(NodeId node, const GroupStatus& status, const Facts& facts) {
+  const bool elected = facts.configs.MayElect([&](NodeId voter) {
+    const SimGroup* on_disk = Find(durable_of_(voter), status.group);
+    if (on_disk == nullptr) return false;
+    const raft::HardState& kept = on_disk->record.hard_state;
+    return kept.term > status.term || (kept.term == status.term && kept.vote == node);
+  });
+  if (elected) return;
+  Fail(format("group {}: node {} leads term {} without the votes of a majority",
+              status.group.value(), node.value(), status.term));
+}
+
+void HostChecker::CheckMembers(NodeId node, GroupId group) {
+  const raft::GroupRecord& record = Find(seen_of_(node), group)->record;
+  if (record.applied == 0 && record.conf_state.empty()) return;  // It was made to be filled.
+  if (SameMembers(record.conf_state, FactsOf(group).configs.At(record.applied))) return;
+  Fail(format("group {}: node {} has other members at entry {} than were decided", group.value(),
+              node.value(), record.applied));
+}
+
+uint64_t HostChecker::changes() const {
+  uint64_t sum = 0;
+  for (const auto& [group, facts] : facts_) sum += facts.configs.changes();
+  return sum;
 }
 
 void HostChecker::OnStatus(NodeId node, const GroupStatus& status) {
-  Facts& facts = facts_[status.group];
+  Facts& facts = FactsOf(status.group);
   if (status.handing_over) {
     std::erase_if(facts.leases, [node](const Lease& lease) { return lease.node == node; });
   }
@@ -66,6 +95,7 @@ void HostChecker::OnLeader(NodeId node, const GroupStatus& status, Facts& facts)
                        leader->second.value(), node.value(), status.term));
   }
   ++elected_;
+  CheckVotes(node, status, facts);
   std::erase_if(facts.leases, [this](const Lease& lease) { return lease.until <= now_; });
   for (const Lease& lease : facts.leases) {
     if (lease.node == node || lease.term >= status.term) continue;
@@ -90,10 +120,10 @@ void HostChecker::OnCommit(NodeId node, const GroupStatus& status, Facts& facts)
   for (LogIndex index = committed(status.group) + 1; index <= status.commit; ++index) {
     // A follower may hear that something is committed which it is still writing: ask all disks.
     Term found = 0;
-    for (const NodeId other : voters_) {
+    for (const NodeId other : nodes_) {
       const SimGroup* on_disk = Find(durable_of_(other), status.group);
       const Term term = on_disk == nullptr ? 0 : TermAt(*on_disk, index);
-      if (term != 0 && IsMajority(Holders(status.group, index, term))) found = term;
+      if (term != 0 && IsKept(status.group, index, term)) found = term;
     }
     if (found == 0) {
       return Fail(
@@ -102,6 +132,12 @@ void HostChecker::OnCommit(NodeId node, const GroupStatus& status, Facts& facts)
                  status.group.value(), node.value(), status.term, index));
     }
     facts.committed[index] = Committed{found, status.term};
+    const auto stored = facts.stored.find({index, found});
+    if (stored == facts.stored.end() || stored->second.entry.type == raft::EntryType::kNormal) {
+      continue;
+    }
+    const std::string broken = facts.configs.OnCommitted(stored->second.entry);
+    if (!broken.empty()) return Fail(format("group {}: {}", status.group.value(), broken));
   }
 }
 
@@ -113,7 +149,7 @@ LogIndex HostChecker::committed(GroupId group) const {
 
 void HostChecker::OnStored(NodeId node, const std::vector<raft::LogWrite>& writes) {
   for (const raft::LogWrite& write : writes) {
-    Facts& facts = facts_[write.group];
+    Facts& facts = FactsOf(write.group);
     const SimGroup* on_disk = Find(seen_of_(node), write.group);
     for (const Entry& entry : write.entries) {
       if (TermAt(*on_disk, entry.index) != entry.term) continue;  // Replaced in the same Write().
@@ -185,7 +221,7 @@ LogIndex HostChecker::EndOf(const raft::BodyKey& key, const Facts& facts) const 
 }
 
 void HostChecker::OnTransmit(NodeId node, GroupId group, const Message& message) {
-  Facts& facts = facts_[group];
+  Facts& facts = FactsOf(group);
   for (const Entry& entry : message.entries) {
     for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
       const raft::Payload& body = entry.bodies[ordinal];
@@ -216,7 +252,7 @@ void HostChecker::OnOpened(NodeId node, const raft::GroupRecord& record) {
 }
 
 void HostChecker::OnApplied(NodeId node, const SimApplied& applied) {
-  Facts& facts = facts_[applied.group];
+  Facts& facts = FactsOf(applied.group);
   LogIndex& last = last_applied_[{node, applied.group}];
   if (applied.index <= last) {
     Fail(format("group {}: node {} applies entry {} behind entry {}", applied.group.value(),
@@ -249,15 +285,17 @@ void HostChecker::OnApplied(NodeId node, const SimApplied& applied) {
 }
 
 void HostChecker::OnCommitted(NodeId node, GroupId group, LogIndex last) {
-  const Facts& facts = facts_[group];
+  CheckMembers(node, group);
+  const Facts& facts = FactsOf(group);
   auto applied = facts.applied.upper_bound(last);
   const std::string expected =
       applied == facts.applied.begin() ? "" : std::to_string(std::prev(applied)->second.chain);
   const raft::SimRows& rows = Find(seen_of_(node), group)->current_rows();
   const auto chain = rows.find(kChainKey);
   if ((chain == rows.end() ? "" : chain->second) != expected) {
-    Fail(format("group {}: the rows of node {} are not those of entry {}", group.value(),
-                node.value(), last));
+    Fail(format("group {}: the rows of node {} ({} of generation {}) are not those of entry {}",
+                group.value(), node.value(), rows.size(), Find(seen_of_(node), group)->generation,
+                last));
   }
 }
 
@@ -328,7 +366,7 @@ LogIndex HostChecker::answered(GroupId group) const {
 }
 
 void HostChecker::OnAnswer(NodeId node, const Asked& asked, const raft::ProposeResult& result) {
-  Facts& facts = facts_[asked.group];
+  Facts& facts = FactsOf(asked.group);
   if (result.index != 0) return OnVerdict(node, asked, result, facts);
   OnNotSpoken(asked, result, facts);
 }
@@ -346,7 +384,7 @@ void HostChecker::OnVerdict(NodeId node, const Asked& asked, const raft::Propose
       applied->second.command != asked.command || applied->second.verdict != result.status.code()) {
     return Fail(where() + ", which is not what was applied there");
   }
-  if (!IsMajority(Holders(asked.group, result.index, result.term))) {
+  if (!IsKept(asked.group, result.index, result.term)) {
     return Fail(where() + ", which no majority of disks keeps");
   }
   const SimGroup* on_disk = Find(seen_of_(node), asked.group);
@@ -380,7 +418,7 @@ void HostChecker::OnRead(NodeId node, GroupId group, LogIndex answered_when_aske
 void HostChecker::OnLease(NodeId node, const GroupStatus& status, absl::Duration now,
                           absl::Duration until) {
   if (!status.leading || status.handing_over || until <= now) return;
-  Facts& facts = facts_[status.group];
+  Facts& facts = FactsOf(status.group);
   std::erase_if(facts.leases, [now](const Lease& lease) { return lease.until <= now; });
   facts.leases.push_back(Lease{node, status.term, until});
   if (facts.leaders.rbegin()->first <= status.term) return;
@@ -391,6 +429,11 @@ void HostChecker::OnLease(NodeId node, const GroupStatus& status, absl::Duration
 
 void HostChecker::CheckNoOrphans(NodeId node, const SimGroup& group,
                                  const std::vector<raft::BodyRef>& alive) {
+  for (const auto& [generation, rows] : group.rows) {
+    if (generation == group.generation) continue;
+    Fail(format("group {}: node {} still keeps rows of generation {}, which is not in use",
+                group.record.group.value(), node.value(), generation));
+  }
   std::set<raft::BodyKey> referenced;
   for (const raft::BodyRef& body : alive) referenced.insert(body.key);
   for (const auto& [place, body] : group.bodies) {
@@ -402,7 +445,7 @@ void HostChecker::CheckNoOrphans(NodeId node, const SimGroup& group,
 }
 
 void HostChecker::OnSettled(const std::vector<NodeId>& nodes, GroupId group) {
-  Facts& facts = facts_[group];
+  Facts& facts = FactsOf(group);
   const raft::SimRows* first = nullptr;
   for (const NodeId node : nodes) {
     const SimGroup* on_disk = Find(seen_of_(node), group);

@@ -4,7 +4,10 @@
 //
 //   agreement   one leader per term; equal entries at equal index and term, and equal ones before
 //               them; what was committed never changes, is in every later leader's log, and stands
-//               on the durable disks of a majority at the moment when anybody calls it committed
+//               on the durable disks of a majority of the group's members at the moment when
+//               anybody calls it committed; a leader has the votes of such a majority
+//   members     only what a committed change says, one voter at a time or through a joint
+//               configuration, and the same on all nodes at the same entry
 //   promises    a vote or an acknowledgement leaves only after its sync; a proposal that was
 //               accepted is committed with that verdict, is durable on a majority, and its rows are
 //               visible where it was answered; one that was ruled out is never applied
@@ -27,6 +30,7 @@
 #include <vector>
 
 #include "raft/host/group_host.h"
+#include "tests/sim/config_history.h"
 #include "tests/sim/sim_machine.h"
 #include "tests/storage/sim_disk.h"
 
@@ -37,7 +41,10 @@ class HostChecker {
   // `durable_of`: what survives on the node's disk whatever comes; for a disk that was lost, what
   // it held before. `seen_of`: what the node reads now.
   using ImageOf = std::function<const raft::SimImage&(NodeId)>;
+  // `voters`: of all groups, in the beginning.
   HostChecker(std::vector<NodeId> voters, ImageOf durable_of, ImageOf seen_of);
+  // One that has nothing yet.
+  void AddNode(NodeId node) { nodes_.push_back(node); }
 
   const std::string& error() const { return error_; }
   void Fail(const std::string& what);
@@ -82,6 +89,10 @@ class HostChecker {
   void CheckBodies(NodeId node, GroupId group);
 
   raft::LogIndex committed(GroupId group) const;
+  // Of the newest committed change.
+  const raft::ConfState& members(GroupId group) { return FactsOf(group).configs.newest(); }
+  // Changes of members, in all groups.
+  uint64_t changes() const;
   uint64_t elected() const { return elected_; }
   uint64_t elided() const { return elided_; }
   uint64_t installed() const { return installed_; }
@@ -109,6 +120,8 @@ class HostChecker {
   };
   // What is known of one group.
   struct Facts {
+    explicit Facts(const std::vector<NodeId>& voters) : configs(voters) {}
+    ConfigHistory configs;
     std::map<raft::Term, NodeId> leaders;
     std::map<std::pair<raft::LogIndex, raft::Term>, Known> stored;
     std::map<raft::LogIndex, Committed> committed;
@@ -123,8 +136,13 @@ class HostChecker {
 
   void OnLeader(NodeId node, const raft::GroupStatus& status, Facts& facts);
   void OnCommit(NodeId node, const raft::GroupStatus& status, Facts& facts);
-  // Disks that certainly keep the entry.
-  size_t Holders(GroupId group, raft::LogIndex index, raft::Term term) const;
+  Facts& FactsOf(GroupId group) { return facts_.try_emplace(group, voters_).first->second; }
+  // The disk certainly keeps the entry.
+  bool Holds(NodeId node, GroupId group, raft::LogIndex index, raft::Term term) const;
+  // So do those of a majority of whoever may have committed it.
+  bool IsKept(GroupId group, raft::LogIndex index, raft::Term term);
+  void CheckVotes(NodeId node, const raft::GroupStatus& status, const Facts& facts);
+  void CheckMembers(NodeId node, GroupId group);
   raft::Term TermAt(const raft::SimGroup& group, raft::LogIndex index) const;
   const raft::SimGroup* Find(const raft::SimImage& image, GroupId group) const;
   void OnVerdict(NodeId node, const Asked& asked, const raft::ProposeResult& result, Facts& facts);
@@ -135,9 +153,9 @@ class HostChecker {
                  const char* why);
   void CheckNoOrphans(NodeId node, const raft::SimGroup& group,
                       const std::vector<raft::BodyRef>& alive);
-  bool IsMajority(size_t count) const { return 2 * count > voters_.size(); }
 
   const std::vector<NodeId> voters_;
+  std::vector<NodeId> nodes_;  // All that ever were.
   const ImageOf durable_of_;
   const ImageOf seen_of_;
   std::string error_;

@@ -42,7 +42,7 @@ void HostNetwork::Arrive(Sent sent) {
   const auto it = nodes_.find(sent.to);
   if (it == nodes_.end()) return;
   HostNode& to = *it->second;
-  if (!to.running() || cut_.contains({sent.from, sent.to})) return Lost(sent, /*surely=*/false);
+  if (!to.running() || IsCut(sent.from, sent.to)) return Lost(sent, /*surely=*/false);
   if (to.paused_until() > shared_.loop.now()) {  // It waits in a buffer of the kernel.
     return shared_.loop.At(to.paused_until(),
                            [this, sent = std::move(sent)]() mutable { Arrive(std::move(sent)); });
@@ -61,8 +61,12 @@ void HostNetwork::Lost(const Sent& sent, bool surely) {
   if (surely || shared_.luck.OneIn(3)) from.host().PeerUnreachable(sent.to);
 }
 
+bool HostNetwork::IsCut(NodeId from, NodeId to) const {
+  return cut_.contains({from, to}) || (apart_ && apart_(from, to));
+}
+
 bool HostNetwork::Passes(NodeId from, NodeId to) {
-  return nodes_.at(to)->running() && !cut_.contains({from, to}) &&
+  return nodes_.at(to)->running() && !IsCut(from, to) &&
          shared_.luck.Below(1000) >= weather_.lose_permille / 4;
 }
 

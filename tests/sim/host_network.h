@@ -30,6 +30,10 @@ class HostNetwork {
  public:
   explicit HostNetwork(const SimShared& shared) : shared_(shared) {}
 
+  // Whether one of two nodes has cut the other off for good.
+  using Apart = std::function<bool(NodeId, NodeId)>;
+  void SetApart(Apart apart) { apart_ = std::move(apart); }
+
   void Join(HostNode& node) { nodes_[node.id()] = &node; }
   NetworkWeather& weather() { return weather_; }
 
@@ -44,6 +48,10 @@ class HostNetwork {
   // Some kind of cut, or the end of all of them.
   void CutOrMend();
   void Mend() { cut_.clear(); }
+  // Both directions are open.
+  bool Connects(NodeId a, NodeId b) const {
+    return !cut_.contains({a, b}) && !cut_.contains({b, a});
+  }
 
   uint64_t delivered() const { return delivered_; }
 
@@ -74,6 +82,7 @@ class HostNetwork {
   // The sender may notice that something to `to` was lost.
   void Lost(const Sent& sent, bool surely);
 
+  bool IsCut(NodeId from, NodeId to) const;
   bool Passes(NodeId from, NodeId to);
   // Runs `step` at `node` for fetch `number` after a while, unless it has broken by then.
   void FetchLater(uint64_t number, NodeId node, std::function<void(uint64_t)> step);
@@ -83,6 +92,7 @@ class HostNetwork {
 
   const SimShared shared_;
   NetworkWeather weather_;
+  Apart apart_;
   std::map<NodeId, HostNode*> nodes_;
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<uint64_t, Fetching> fetches_;

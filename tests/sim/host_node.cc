@@ -12,6 +12,7 @@ class HostNode::Wire final : public raft::Transport {
 
   void Send(NodeId to, GroupId group, raft::Message message) override {
     if (node_.dying()) return;
+    if (node_.forgetful_) return node_.CheckForgetful(message);
     node_.shared_.checker.OnSend(node_.id(), group, message);
     node_.links_.send(node_, to, group, std::move(message));
   }
@@ -37,10 +38,13 @@ HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& option
       luck_(shared.luck.Next()),
       contexts_{SimContext([this] { Wake(kRaft); }), SimContext([this] { Wake(kStorage); }),
                 SimContext([this] { Wake(kApply); })} {
+  // A node that has forgotten lives in the past: what it says there is heard by nobody.
   watcher_.applied = [this](const SimApplied& applied) {
+    if (forgetful_) return;
     shared_.checker.OnApplied(id(), applied);
   };
   watcher_.committed = [this](GroupId group, raft::LogIndex last) {
+    if (forgetful_) return;
     shared_.checker.OnCommitted(id(), group, last);
   };
   watcher_.leader = [this](GroupId group, bool leader, raft::Term term) {
@@ -71,13 +75,13 @@ raft::SimStoreOptions HostNode::StoreOptions() {
   raft::SimStoreOptions options;
   options.clock = &clock_;
   options.written = [this](const std::vector<raft::LogWrite>& writes) {
-    shared_.checker.OnStored(id(), writes);
+    if (!forgetful_) shared_.checker.OnStored(id(), writes);
   };
   return options;
 }
 
 bool HostNode::Start() {
-  HOLDFAST_CHECK(!running() && !lost_) << "node " << id() << " can't start";
+  HOLDFAST_CHECK(may_start()) << "node " << id() << " can't start";
   ++life_;
   stopping_ = false;
   auto store = raft::OpenSimStore(disk_, StoreOptions());
@@ -90,13 +94,13 @@ bool HostNode::Start() {
     lost_ = true;
     return false;
   }
-  if (lost_image_) {
+  if (lost_image_ && !forgetful_) {
     shared_.checker.Fail(format("node {}: a store that lost synced writes opens", id().value()));
   }
   store_ = *std::move(store);
   for (const GroupId group : groups()) {
     machines_[group] = std::make_unique<SimMachine>(group, watcher_);
-    shared_.checker.OnOpened(id(), *store_->LoadGroup(group));
+    if (!forgetful_) shared_.checker.OnOpened(id(), *store_->LoadGroup(group));
   }
   wire_ = std::make_unique<Wire>(*this);
   raft::GroupHostOptions options = options_;
@@ -110,6 +114,7 @@ bool HostNode::Start() {
   shared_.trace.Note("starts", {id().value(), life_});
   const absl::Duration phase = options_.tick * (static_cast<double>(luck_.Below(1000)) / 1000.0);
   shared_.loop.After(phase, [this, life = life_] { Tick(life); });
+  links_.greet(*this);
   return true;
 }
 
@@ -136,10 +141,36 @@ void HostNode::Crash() {
 
 void HostNode::LoseDisk() {
   HOLDFAST_CHECK(!running()) << "node " << id() << " runs";
-  if (!old_image_ || !disk_.witness() || old_image_->write_number >= *disk_.witness()) return;
+  if (lost_image_ || !old_image_ || !disk_.witness() ||
+      old_image_->write_number >= *disk_.witness())
+    return;
   shared_.trace.Note("loses writes", {id().value()});
   lost_image_ = disk_.durable();
   disk_.LoseSynced(*old_image_);
+}
+
+void HostNode::LoseDiskAndWitness() {
+  const bool before = lost_image_.has_value();
+  LoseDisk();
+  if (before || !lost_image_ || !disk_.PutWitness(old_image_->write_number).ok()) return;
+  forgetful_ = true;
+}
+
+void HostNode::GiveUp() {
+  shared_.trace.Note("gives up", {id().value()});
+  lost_ = true;
+  if (running()) End(/*cut_power=*/true);
+}
+
+// What others would rely on.
+void HostNode::CheckForgetful(const raft::Message& message) {
+  const bool promises = (message.type == raft::MessageType::kAppendResponse ||
+                         message.type == raft::MessageType::kVoteResponse ||
+                         message.type == raft::MessageType::kHeartbeatResponse) &&
+                        !message.reject;
+  if (!promises) return;
+  shared_.checker.Fail(format("node {}, whose store has forgotten, promises something (message {})",
+                              id().value(), static_cast<int>(message.type)));
 }
 
 void HostNode::StopInOrder() {
@@ -147,6 +178,12 @@ void HostNode::StopInOrder() {
   shared_.trace.Note("stops", {id().value()});
   stopping_ = true;
   host_->Stop();
+}
+
+void HostNode::Retire() {
+  shared_.trace.Note("retires", {id().value()});
+  retired_ = true;
+  if (running()) StopInOrder();
 }
 
 void HostNode::FinishStop() {
@@ -193,6 +230,7 @@ void HostNode::AfterCall() {
 }
 
 void HostNode::Look() {
+  if (forgetful_) return;
   for (const raft::GroupStatus& status : host_->Statuses()) {
     shared_.checker.OnStatus(id(), status);
   }

@@ -52,8 +52,11 @@ class HostNode {
         fetch;
     // The node's life ends: whatever is under way from or to it is let go.
     std::function<void(NodeId node)> forget;
+    // The node has started.
+    std::function<void(HostNode& node)> greet;
   };
 
+  // Without `voters`: made to join a cluster that there is.
   HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
            const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
   ~HostNode();
@@ -70,9 +73,23 @@ class HostNode {
   void PauseUntil(absl::Duration time);
   // After its power was cut the disk is as it was once, long ago, with the witness of today.
   void LoseDisk();
+  // The same with the witness of then: only those who have the node's word can tell.
+  void LoseDiskAndWitness();
+  // The store is known to have forgotten something, and the node stays down.
+  void GiveUp();
+
+  // It was removed from the cluster and is switched off for good, with its disk.
+  void Retire();
 
   bool running() const { return host_ != nullptr; }
   bool lost() const { return lost_; }
+  // Its disk went back, and its own witness does not tell.
+  bool forgetful() const { return forgetful_; }
+  raft::GroupRecord RecordOf(GroupId group) const { return *store_->LoadGroup(group); }
+  bool retired() const { return retired_; }
+  bool may_start() const { return !running() && !lost_ && !retired_; }
+  // Lost, or will be as soon as it starts.
+  bool damaged() const { return lost_image_.has_value(); }
   uint64_t life() const { return life_; }
   uint64_t crashes() const { return crashes_; }
   // The power went out within the task that is running: nothing that it still says is heard.
@@ -101,6 +118,7 @@ class HostNode {
   void Tick(uint64_t life);
   void FinishStop();
   void Look();
+  void CheckForgetful(const raft::Message& message);
   void End(bool cut_power);
 
   const SimShared shared_;
@@ -117,6 +135,8 @@ class HostNode {
   std::optional<raft::SimImage> old_image_;
   std::optional<raft::SimImage> lost_image_;
   bool lost_ = false;
+  bool forgetful_ = false;
+  bool retired_ = false;
   bool stopping_ = false;
   uint64_t life_ = 0;
   uint64_t crashes_ = 0;

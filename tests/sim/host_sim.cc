@@ -1,6 +1,7 @@
 #include "tests/sim/host_sim.h"
 
 #include <cmath>
+#include <set>
 
 #include "base/text.h"
 #include "tests/raft/apart.h"
@@ -10,6 +11,8 @@ namespace {
 
 // How many times the longest election timeout a healed cluster may take for everything.
 constexpr int kElectionsToSettle = 20;
+// And for what was wished of members: some steps for each, one a second.
+constexpr absl::Duration kMembersToSettle = absl::Seconds(60);
 // A simulation that goes on for ever is a failure too.
 constexpr uint64_t kEventsMax = 50'000'000;
 
@@ -29,22 +32,54 @@ HostSim::HostSim(const HostSimOptions& options)
       [this](NodeId node) -> const raft::SimImage& {
         return nodes_[node.value() - 1]->disk().now();
       });
-  const SimShared shared{loop_, trace_, luck_, *checker_};
-  network_ = std::make_unique<HostNetwork>(shared);
-  std::vector<HostNode*> all;
-  for (const NodeId node : voters_) {
-    raft::GroupHostOptions host_options = host_options_;
-    host_options.self = node;
-    nodes_.push_back(
-        std::make_unique<HostNode>(shared, host_options, voters_, queue_groups_, NetworkLinks()));
-    network_->Join(*nodes_.back());
-    all.push_back(nodes_.back().get());
-  }
+  network_ = std::make_unique<HostNetwork>(Shared());
+  // Well within the time for which nothing is heard without them.
+  greetings_ = std::make_unique<HostGreetings>(
+      Shared(), [this](NodeId a, NodeId b) { return network_->Connects(a, b); },
+      host_options_.tick * host_options_.election_ticks * 0.5);
   // As the node does it: the least election timeout less a margin of two ticks.
   const absl::Duration lease = host_options_.tick * (host_options_.election_ticks - 2);
-  workload_ = std::make_unique<HostWorkload>(shared, std::move(all), lease);
+  workload_ = std::make_unique<HostWorkload>(Shared(), lease);
+  for (size_t node = 0; node < voters_.size(); ++node) AddNode(voters_);
   workload_->weather().pause_max = absl::Milliseconds(static_cast<int64_t>(luck_.Between(5, 60)));
   if (luck_.OneIn(5)) workload_->weather().body_bytes_max = 20'000;
+  BeginMembers();
+}
+
+HostNode& HostSim::AddNode(const std::vector<NodeId>& voters) {
+  raft::GroupHostOptions host_options = host_options_;
+  host_options.self = NodeId(nodes_.size() + 1);
+  nodes_.push_back(
+      std::make_unique<HostNode>(Shared(), host_options, voters, queue_groups_, NetworkLinks()));
+  HostNode& node = *nodes_.back();
+  network_->Join(node);
+  greetings_->Join(node);
+  workload_->Join(node);
+  return node;
+}
+
+// With luck of its own: a seed without changes tells the same story as before there were any.
+void HostSim::BeginMembers() {
+  using Members = HostSimOptions::Members;
+  Random luck(options_.seed ^ 0x6D656D62657273);
+  const bool drawn = options_.seed >= HostSimOptions::kMembersFromSeed && luck.OneIn(2);
+  if (options_.members == Members::kStay || (options_.members == Members::kBySeed && !drawn)) {
+    return;
+  }
+  weather_.wish = absl::Milliseconds(static_cast<int64_t>(luck.Between(1000, 10'000)));
+  const auto add_node = [this]() -> HostNode& {
+    HostNode& node = AddNode({});
+    checker_->AddNode(node.id());
+    paces_[node.id()] = node.pace();
+    node.Start();
+    return node;
+  };
+  members_ = std::make_unique<HostMembers>(
+      Shared(), luck.Next(),
+      HostMembers::Cluster{nodes_, add_node,
+                           [this](GroupId group) { return workload_->Leader(group); },
+                           queue_groups_});
+  network_->SetApart([this](NodeId a, NodeId b) { return members_->Apart(a, b); });
 }
 
 // Nodes first: they let go of their fetches.
@@ -60,6 +95,7 @@ HostNode::Links HostSim::NetworkLinks() {
     network_->Fetch(from, peer, std::move(request), std::move(sink));
   };
   links.forget = [this](NodeId node) { network_->Forget(node); };
+  links.greet = [this](HostNode& node) { greetings_->Begin(node); };
   return links;
 }
 
@@ -89,6 +125,7 @@ raft::GroupHostOptions HostSim::DrawHostOptions() {
     snapshots.garbage_steps = luck_.Between(1, 50);
   }
   options.mutation = options_.mutation;
+  options.greetings = true;
   return options;
 }
 
@@ -143,6 +180,9 @@ void HostSim::BeginFaults() {
   Repeat(weather_.transfer, [this] { Transfer(); });
   Repeat(weather_.stall, [this] { Stall(); });
   Repeat(weather_.calm, [this] { Calm(); });
+  if (members_ == nullptr) return;
+  members_->Begin();
+  Repeat(weather_.wish, [this] { members_->Act(); });
 }
 
 void HostSim::StartLater(HostNode& node) {
@@ -151,21 +191,30 @@ void HostSim::StartLater(HostNode& node) {
                               : kind == 1 ? absl::Milliseconds(800)
                                           : absl::Milliseconds(60);
   loop_.After(UpTo(most), [this, &node] {
-    if (!node.running() && !node.lost() && !healing_) node.Start();
+    if (node.may_start() && !healing_) node.Start();
   });
 }
 
 size_t HostSim::LostNodes() const {
   size_t count = 0;
-  for (const auto& node : nodes_) count += node->lost();
+  for (const auto& node : nodes_) count += node->damaged();
   return count;
+}
+
+bool HostSim::MayLoseDisk(const HostNode& node) const {
+  if (members_ == nullptr) return 2 * (LostNodes() + 1) < nodes_.size();
+  const std::set<NodeId> members = members_->Members();
+  if (!members.contains(node.id()) || !members_->Unsettled().empty()) return false;
+  size_t lost = 1;
+  for (const NodeId member : members) lost += nodes_[member.value() - 1]->damaged();
+  return 2 * lost < members.size();
 }
 
 // Half of the crashes come between two steps of the disk, wherever the node then is.
 void HostSim::CrashOne() {
   HostNode& node = AnyNode();
   if (!node.running()) {
-    if (!node.lost()) StartLater(node);
+    if (node.may_start()) StartLater(node);
     return;
   }
   if (luck_.OneIn(2)) {
@@ -173,8 +222,8 @@ void HostSim::CrashOne() {
     return StartLater(node);  // If it has crashed by then.
   }
   node.Crash();
-  if (weather_.may_lose_disks && luck_.OneIn(6) && 2 * (LostNodes() + 1) < nodes_.size()) {
-    node.LoseDisk();
+  if (weather_.may_lose_disks && luck_.OneIn(6) && MayLoseDisk(node)) {
+    luck_.OneIn(2) ? node.LoseDisk() : node.LoseDiskAndWitness();
   }
   StartLater(node);
 }
@@ -182,7 +231,7 @@ void HostSim::CrashOne() {
 void HostSim::CrashAll() {
   for (const auto& node : nodes_) {
     if (node->running()) node->Crash();
-    if (!node->lost()) StartLater(*node);
+    if (node->may_start()) StartLater(*node);
   }
 }
 
@@ -244,6 +293,8 @@ HostSimResult HostSim::Run() {
   result.acknowledged = checker_->acknowledged();
   result.reads = workload_->reads();
   result.lost_disks = LostNodes();
+  result.found_out = greetings_->found();
+  result.changes = checker_->changes();
   return result;
 }
 
@@ -263,10 +314,11 @@ void HostSim::Heal() {
   // Those that are stopping come down first.
   RunUntil(loop_.now() + host_options_.commit_timeout);
   for (const auto& node : nodes_) {
-    if (!node->running() && !node->lost()) node->Start();
+    if (node->may_start()) node->Start();
   }
-  const absl::Duration most =
+  absl::Duration most =
       host_options_.tick * (2 * host_options_.election_ticks * kElectionsToSettle);
+  if (members_ != nullptr) most += kMembersToSettle;
   const absl::Duration began = loop_.now();
   const auto led = [this] {
     for (uint32_t group = 0; group <= queue_groups_; ++group) {
@@ -300,7 +352,7 @@ void HostSim::SettleWithin(absl::Duration most) {
   if (!unsettled.empty()) checker_->Fail("a healed cluster does not settle: " + unsettled);
   std::vector<NodeId> alive;
   for (const auto& node : nodes_) {
-    if (!node->lost()) alive.push_back(node->id());
+    if (!node->lost() && !node->retired()) alive.push_back(node->id());
   }
   for (uint32_t group = 0; group <= queue_groups_ && checker_->error().empty(); ++group) {
     checker_->OnSettled(alive, GroupId(group));
@@ -312,7 +364,7 @@ std::string HostSim::Unsettled() {
   for (uint32_t group = 0; group <= queue_groups_; ++group) {
     const raft::LogIndex committed = checker_->committed(GroupId(group));
     for (const auto& node : nodes_) {
-      if (node->lost()) continue;
+      if (node->lost() || node->retired()) continue;
       if (!node->running()) {
         all += format("\n  node {} is down", node->id().value());
         continue;
@@ -334,6 +386,7 @@ std::string HostSim::Unsettled() {
   if (const uint64_t count = workload_->Unanswered(); count > 0) {
     all += format("\n  {} proposals without an answer", count);
   }
+  if (members_ != nullptr) all += members_->Unsettled();
   return all;
 }
 

@@ -12,6 +12,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/host_greetings.h"
+#include "tests/sim/host_members.h"
 #include "tests/sim/host_network.h"
 #include "tests/sim/host_workload.h"
 
@@ -21,6 +23,11 @@ struct HostSimOptions {
   uint64_t seed = 1;
   int seconds = 30;  // Of simulated time, with faults.
   int nodes = 0;     // 0: the seed decides: 3 to 5.
+  // Whether members change; kBySeed: in half of the seeds from kMembersFromSeed on. (Those before
+  // have older stories to tell.)
+  enum class Members { kBySeed, kStay, kChange };
+  Members members = Members::kBySeed;
+  static constexpr uint64_t kMembersFromSeed = 1000;
   bool trace = false;
   raft::HostMutation mutation = raft::HostMutation::kNone;
 };
@@ -37,6 +44,8 @@ struct HostSimResult {
   uint64_t acknowledged = 0;
   uint64_t reads = 0;
   uint64_t lost_disks = 0;
+  uint64_t found_out = 0;  // By what others remember.
+  uint64_t changes = 0;    // Of members, in all groups.
 };
 
 class HostSim {
@@ -56,11 +65,17 @@ class HostSim {
     absl::Duration calm;  // A node may not campaign for a while, or is stopped in order.
     absl::Duration outage;
     bool may_lose_disks = false;
+    absl::Duration wish = absl::InfiniteDuration();  // For other members.
   };
 
   raft::GroupHostOptions DrawHostOptions();
   void DrawWeather();
   HostNode::Links NetworkLinks();
+  SimShared Shared() { return SimShared{loop_, trace_, luck_, *checker_}; }
+  HostNode& AddNode(const std::vector<NodeId>& voters);
+  void BeginMembers();
+  // Whether the others can spare the node for ever.
+  bool MayLoseDisk(const HostNode& node) const;
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
   // Something like exponential, with mean `mean`.
   absl::Duration Wait(absl::Duration mean);
@@ -92,8 +107,10 @@ class HostSim {
   std::map<NodeId, NodePace> paces_;  // While faults last, between stalls.
   std::unique_ptr<HostChecker> checker_;
   std::unique_ptr<HostNetwork> network_;
+  std::unique_ptr<HostGreetings> greetings_;
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<HostWorkload> workload_;
+  std::unique_ptr<HostMembers> members_;  // Null: they stay.
   bool healing_ = false;
 };
 

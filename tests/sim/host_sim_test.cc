@@ -14,6 +14,7 @@ struct Bug {
   HostMutation mutation;
   const char* name;
   uint64_t seeds_max;  // Among so many, one must find it.
+  bool members_change = false;
 };
 
 class HostMutationTest : public testing::TestWithParam<Bug> {
@@ -24,8 +25,11 @@ class HostMutationTest : public testing::TestWithParam<Bug> {
 TEST_P(HostMutationTest, IsFoundBySeeds) {
   HostSimOptions options;
   options.mutation = GetParam().mutation;
+  options.members =
+      GetParam().members_change ? HostSimOptions::Members::kChange : HostSimOptions::Members::kStay;
   std::string error;
-  for (options.seed = 1; options.seed <= GetParam().seeds_max && error.empty(); ++options.seed) {
+  for (uint64_t number = 0; number < GetParam().seeds_max && error.empty(); ++number) {
+    options.seed = 1 + number;
     error = RunHostSimApart(options).error;
   }
   EXPECT_NE(error, "") << "no seed found it";
@@ -39,7 +43,14 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug{HostMutation::kLeadBeforeOwnEntryApplied, "LeadBeforeOwnEntryApplied", 20},
                     Bug{HostMutation::kAbortWhenLeadershipIsLost, "AbortWhenLeadershipIsLost", 20},
                     Bug{HostMutation::kReadBeforeApplied, "ReadBeforeApplied", 20},
-                    Bug{HostMutation::kApplyTwiceAfterRestart, "ApplyTwiceAfterRestart", 20}),
+                    Bug{HostMutation::kApplyTwiceAfterRestart, "ApplyTwiceAfterRestart", 20},
+                    Bug{HostMutation::kVoteWithAmnesia, "VoteWithAmnesia", 60},
+                    Bug{HostMutation::kLeaveJointAtOnce, "LeaveJointAtOnce", 20, true},
+                    Bug{HostMutation::kLearnerVotes, "LearnerVotes", 20, true},
+                    Bug{HostMutation::kForgetMembersOfSnapshot, "ForgetMembersOfSnapshot", 20,
+                        true},
+                    Bug{HostMutation::kForgetMembersApplied, "ForgetMembersApplied", 20, true},
+                    Bug{HostMutation::kKeepAbandonedBodies, "KeepAbandonedBodies", 20}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 TEST(HostSimTest, EqualSeedsGiveEqualRuns) {
@@ -70,6 +81,7 @@ TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
     sum.acknowledged += result.acknowledged;
     sum.reads += result.reads;
     sum.lost_disks += result.lost_disks;
+    sum.found_out += result.found_out;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -78,6 +90,26 @@ TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.installed, 10u);
   EXPECT_GT(sum.acknowledged, 10'000u);
   EXPECT_GT(sum.reads, 1000u);
+  EXPECT_GT(sum.lost_disks, 0u);
+  EXPECT_GT(sum.found_out, 0u);
+}
+
+TEST(HostSimTest, KeepsItsPromisesWhileMembersChange) {
+  SetLogLevel(LogLevel::kError);
+  HostSimOptions options;
+  options.members = HostSimOptions::Members::kChange;
+  HostSimResult sum;
+  for (options.seed = 1; options.seed <= 30; ++options.seed) {
+    const HostSimResult result = RunHostSim(options);
+    EXPECT_EQ(result.error, "") << "ops/dev sim --floor host --members 1 --seed " << options.seed;
+    sum.changes += result.changes;
+    sum.installed += result.installed;
+    sum.acknowledged += result.acknowledged;
+    sum.lost_disks += result.lost_disks;
+  }
+  EXPECT_GT(sum.changes, 300u);
+  EXPECT_GT(sum.installed, 100u);
+  EXPECT_GT(sum.acknowledged, 5'000u);
   EXPECT_GT(sum.lost_disks, 0u);
 }
 

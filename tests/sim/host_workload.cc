@@ -22,10 +22,6 @@ uint64_t Take(Random& luck, std::vector<uint64_t>& from) {
 
 }  // namespace
 
-HostWorkload::HostWorkload(const SimShared& shared, std::vector<HostNode*> nodes,
-                           absl::Duration lease)
-    : shared_(shared), nodes_(std::move(nodes)), lease_(lease) {}
-
 void HostWorkload::Begin() {
   shared_.loop.After(weather_.pause_max * (static_cast<double>(shared_.luck.Below(1000)) / 1000.0),
                      [this] {

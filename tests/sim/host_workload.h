@@ -24,8 +24,9 @@ struct WorkloadWeather {
 class HostWorkload {
  public:
   // `lease`: for how long a read point promises that nobody else leads.
-  HostWorkload(const SimShared& shared, std::vector<HostNode*> nodes, absl::Duration lease);
+  HostWorkload(const SimShared& shared, absl::Duration lease) : shared_(shared), lease_(lease) {}
 
+  void Join(HostNode& node) { nodes_.push_back(&node); }
   WorkloadWeather& weather() { return weather_; }
   void Begin();
   void End() { ended_ = true; }
@@ -55,8 +56,8 @@ class HostWorkload {
   void Propose(HostNode& node, HostChecker::Asked asked, std::vector<raft::Body> bodies);
 
   const SimShared shared_;
-  const std::vector<HostNode*> nodes_;
   const absl::Duration lease_;
+  std::vector<HostNode*> nodes_;
   WorkloadWeather weather_;
   bool ended_ = false;
   uint64_t next_serial_ = 1;

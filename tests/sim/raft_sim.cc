@@ -58,7 +58,7 @@ bool ParseNumber(const std::string& name, uint64_t value, Arguments& arguments) 
       {"--jobs", &arguments.jobs, nullptr},       {"--twice-in", &arguments.twice_in, nullptr},
       {"--steps", nullptr, &run.steps},           {"--nodes", nullptr, &run.nodes},
       {"--voters", nullptr, &run.voters},         {"--seconds", nullptr, &run.seconds},
-      {"--mutation", nullptr, &run.mutation}};
+      {"--mutation", nullptr, &run.mutation},     {"--members", nullptr, &run.members}};
   for (const Number& number : numbers) {
     if (name != number.name) continue;
     if (number.wide != nullptr) *number.wide = value;
@@ -183,7 +183,7 @@ int Main(int argc, char** argv) {
     std::fprintf(stderr,
                  "usage: raft_sim --seed N [--trace] | --seeds N | --minutes N\n"
                  "  [--floor core|host|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
-                 "  [--nodes N] [--voters N] [--seconds N] [--mutation N]\n");
+                 "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--mutation N]\n");
     return 2;
   }
   SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.

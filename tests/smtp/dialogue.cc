@@ -207,6 +207,11 @@ void ScriptedSink::Confirmed(const std::string& queue_id) {
   confirmed_.push_back(queue_id);
 }
 
+void ScriptedSink::Unconfirmed(const std::string& queue_id) {
+  MutexLock lock(mutex_);
+  unconfirmed_.push_back(queue_id);
+}
+
 void ScriptedSink::SetMode(std::string mode) {
   MutexLock lock(mutex_);
   mode_ = std::move(mode);
@@ -226,6 +231,11 @@ size_t ScriptedSink::committed() const {
 size_t ScriptedSink::abandoned() const {
   MutexLock lock(mutex_);
   return abandoned_;
+}
+
+std::vector<std::string> ScriptedSink::unconfirmed() const {
+  MutexLock lock(mutex_);
+  return unconfirmed_;
 }
 
 std::vector<std::string> ScriptedSink::confirmed() const {
@@ -283,6 +293,8 @@ MailDecision ScriptedPolicy::OnMail(const ClientFacts& client, const MailCommand
     decision.refusal = Reply(451, {4, 3, 2}, "No majority of nodes is connected; try again later");
   } else if (mode_ == "disk-full") {
     decision.refusal = Reply(452, {4, 3, 1}, "Insufficient system storage; try again later");
+  } else if (mode_ == "overloaded") {
+    decision.refusal = Reply(421, {4, 3, 2}, "relay.test is overloaded; try another host");
   }
   return decision;
 }

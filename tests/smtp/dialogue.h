@@ -60,12 +60,14 @@ class ScriptedSink final : public MessageSink {
       std::shared_ptr<const Envelope> envelope) override;
   absl::StatusOr<std::unique_ptr<Message>> BeginNow(std::shared_ptr<const Envelope> envelope);
   void Confirmed(const std::string& queue_id) override;
+  void Unconfirmed(const std::string& queue_id) override;
 
   void SetMode(std::string mode);
   std::optional<SunkMessage> last() const;
   size_t committed() const;
   size_t abandoned() const;
   std::vector<std::string> confirmed() const;
+  std::vector<std::string> unconfirmed() const;
 
  private:
   friend class Message;
@@ -73,6 +75,7 @@ class ScriptedSink final : public MessageSink {
   std::string mode_ ABSL_GUARDED_BY(mutex_) = "ok";
   std::vector<SunkMessage> messages_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::string> confirmed_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::string> unconfirmed_ ABSL_GUARDED_BY(mutex_);
   size_t begun_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t abandoned_ ABSL_GUARDED_BY(mutex_) = 0;
 };

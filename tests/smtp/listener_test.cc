@@ -154,6 +154,22 @@ TEST_F(ListenerTest, OneClientCannotTakeAllConnections) {
             "421 4.3.2 relay.test Too many connections from your address; try again later");
 }
 
+TEST_F(ListenerTest, WhoComesWhileOthersAreTurnedAwayHearsWhyAndWhoIsThereStays) {
+  const uint16_t port = Start();
+  Client before(port);
+  EXPECT_EQ(before.Line(), "220 relay.test ESMTP Holdfast");
+  listener_->SetTurnedAway("This node is overloaded");
+  Client away(port);
+  EXPECT_EQ(away.Line(), "421 4.3.2 relay.test This node is overloaded; try again later");
+  EXPECT_EQ(away.Line(), "");
+  before.Send("HELO c\r\nMAIL FROM:<a@x.test>\r\n");
+  EXPECT_EQ(before.Line(), "250 relay.test");
+  EXPECT_EQ(before.Line(), "250 2.1.0 Ok");
+  listener_->SetTurnedAway("");
+  Client after(port);
+  EXPECT_EQ(after.Line(), "220 relay.test ESMTP Holdfast");
+}
+
 TEST_F(ListenerTest, PlaceIsFreeAgainAfterQuit) {
   options_.sessions_max = 1;
   const uint16_t port = Start();

@@ -109,6 +109,9 @@ TEST_F(SessionTest, ConfirmsWhenTheClientGoesOn) {
   EXPECT_TRUE(world_.sink.confirmed().empty());
   Say("NOOP\r\n");
   EXPECT_EQ(world_.sink.confirmed(), std::vector<std::string>{"0TEST00000000001"});
+  peer_.FeedEnd();
+  Poll();
+  EXPECT_TRUE(world_.sink.unconfirmed().empty());
 }
 
 TEST_F(SessionTest, DoesNotConfirmWhenTheConnectionBreaks) {
@@ -118,6 +121,7 @@ TEST_F(SessionTest, DoesNotConfirmWhenTheConnectionBreaks) {
   peer_.FeedEnd();
   Poll();
   EXPECT_TRUE(world_.sink.confirmed().empty());
+  EXPECT_EQ(world_.sink.unconfirmed(), std::vector<std::string>{"0TEST00000000001"});
   EXPECT_EQ(world_.sink.committed(), 1u);
 }
 

@@ -48,6 +48,30 @@ std::vector<std::string> RocksDbWorld::fatal_errors() const {
   return fatal_errors_;
 }
 
+void DamageBody(const std::string& folder, const BodyKey& key, BodyDamage damage) {
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const char* name : {"default", "meta", "log", "body", "state"}) {
+    families.emplace_back(name, rocksdb::ColumnFamilyOptions());
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  rocksdb::Status status =
+      rocksdb::DB::Open(rocksdb::DBOptions(), folder, families, &handles, &opened);
+  HOLDFAST_CHECK(status.ok()) << status.ToString();
+  const std::unique_ptr<rocksdb::DB> db(opened);
+  const std::string disk_key = BodyDiskKey(1, key);
+  std::string value;
+  status = db->Get(rocksdb::ReadOptions(), handles[3], disk_key, &value);
+  HOLDFAST_CHECK(status.ok()) << status.ToString();
+  value.back() = static_cast<char>(value.back() ^ 1);
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  status = damage == BodyDamage::kMissing ? db->Delete(options, handles[3], disk_key)
+                                          : db->Put(options, handles[3], disk_key, value);
+  HOLDFAST_CHECK(status.ok()) << status.ToString();
+  for (rocksdb::ColumnFamilyHandle* handle : handles) db->DestroyColumnFamilyHandle(handle);
+}
+
 std::map<uint64_t, int> RowsByGeneration(const std::string& folder, GroupId group) {
   std::vector<rocksdb::ColumnFamilyDescriptor> families;
   for (const char* name : {"default", "state"}) {

@@ -44,6 +44,12 @@ class RocksDbWorld final : public StoreWorld {
   std::vector<std::string> fatal_errors_ ABSL_GUARDED_BY(mutex_);
 };
 
+// Flips a bit of a body in a closed store, through RocksDB itself, so that its own checksums hold;
+// or removes it. Of the replica's first incarnation.
+enum class BodyDamage { kFlippedBit, kMissing };
+void DamageBody(const std::string& folder, const BodyKey& key,
+                BodyDamage damage = BodyDamage::kFlippedBit);
+
 // How many rows a closed store holds for the group, by generation: also what nobody sees.
 std::map<uint64_t, int> RowsByGeneration(const std::string& folder, GroupId group);
 

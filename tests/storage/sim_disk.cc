@@ -38,9 +38,10 @@ struct Changer {
   }
   void operator()(const SimDropRows& change) { Group(change.group).rows.erase(change.generation); }
   void operator()(const SimUseGeneration& change) {
-    SimGroup& group = Group(change.group);
-    group.generation = change.generation;
-    group.garbage_through = change.garbage_through;
+    Group(change.group).generation = change.generation;
+  }
+  void operator()(const SimPutGarbage& change) {
+    Group(change.group).garbage_through = change.through;
   }
 };
 

@@ -45,7 +45,7 @@ struct SimGroup {
   std::map<std::pair<uint64_t, BodyKey>, SimBody> bodies;  // By the replica's incarnation.
   std::map<uint64_t, SimRows> rows;                        // By generation.
   uint64_t generation = 1;                                 // The one in use.
-  // An install left bodies up to here, or other generations' rows, to be looked through.
+  // Installs, done or given up, may have left bodies up to here that nothing lists.
   std::optional<LogIndex> garbage_through;
 
   const SimRows& current_rows() const;
@@ -103,11 +103,14 @@ struct SimDropRows {
 struct SimUseGeneration {
   GroupId group;
   uint64_t generation = 0;
-  std::optional<LogIndex> garbage_through;
 };
-using SimChange =
-    std::variant<SimPutIdentity, SimPutNumber, SimPutRecord, SimPutHeader, SimDropHeader,
-                 SimPutBody, SimDropBody, SimPutRow, SimDropRow, SimDropRows, SimUseGeneration>;
+struct SimPutGarbage {
+  GroupId group;
+  std::optional<LogIndex> through;
+};
+using SimChange = std::variant<SimPutIdentity, SimPutNumber, SimPutRecord, SimPutHeader,
+                               SimDropHeader, SimPutBody, SimDropBody, SimPutRow, SimDropRow,
+                               SimDropRows, SimUseGeneration, SimPutGarbage>;
 
 class SimDisk {
  public:

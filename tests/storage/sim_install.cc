@@ -33,12 +33,14 @@ class SimView final : public StateView {
 class SimInstall final : public StateInstall {
  public:
   SimInstall(SimDisk& disk, GroupId group, uint64_t incarnation, uint64_t generation,
-             std::function<void(const absl::Status&)> failed)
+             std::function<void(const absl::Status&)> failed, std::function<void()> ended)
       : disk_(disk),
         group_(group),
         incarnation_(incarnation),
         generation_(generation),
-        failed_(std::move(failed)) {}
+        failed_(std::move(failed)),
+        ended_(std::move(ended)) {}
+  ~SimInstall() override { ended_(); }
 
   uint64_t generation() const override { return generation_; }
 
@@ -54,7 +56,11 @@ class SimInstall final : public StateInstall {
 
   absl::Status PutBody(const BodyKey& key, const Body& body) override {
     HOLDFAST_CHECK(key.group == group_) << "a body of group " << key.group;
-    return Write({SimPutBody{incarnation_, key, SimBody{body, Crc32c(*body)}}});
+    std::vector<SimChange> batch{SimPutBody{incarnation_, key, SimBody{body, Crc32c(*body)}}};
+    if (key.index > disk_.now().groups.at(group_).garbage_through.value_or(0)) {
+      batch.emplace_back(SimPutGarbage{group_, key.index});
+    }
+    return Write(std::move(batch));
   }
 
   std::unique_ptr<StateReader> Reader() const override {
@@ -73,6 +79,7 @@ class SimInstall final : public StateInstall {
   const uint64_t incarnation_;
   const uint64_t generation_;
   const std::function<void(const absl::Status&)> failed_;
+  const std::function<void()> ended_;
 };
 
 }  // namespace
@@ -83,8 +90,10 @@ std::unique_ptr<StateView> NewSimView(const SimRows& rows, StateView::Mark mark)
 
 std::unique_ptr<StateInstall> NewSimInstall(SimDisk& disk, GroupId group, uint64_t incarnation,
                                             uint64_t generation,
-                                            std::function<void(const absl::Status&)> failed) {
-  return std::make_unique<SimInstall>(disk, group, incarnation, generation, std::move(failed));
+                                            std::function<void(const absl::Status&)> failed,
+                                            std::function<void()> ended) {
+  return std::make_unique<SimInstall>(disk, group, incarnation, generation, std::move(failed),
+                                      std::move(ended));
 }
 
 }  // namespace holdfast::raft

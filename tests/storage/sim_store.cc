@@ -28,6 +28,7 @@ class SimStore final : public Store {
   absl::StatusOr<std::vector<Entry>> ReadEntries(GroupId group, LogIndex low, LogIndex high,
                                                  uint64_t bytes_max) const override;
   absl::StatusOr<Body> ReadBody(const BodyKey& key) const override;
+  absl::Status MendBody(const BodyKey& key, const Body& body) override;
   std::unique_ptr<StateReader> Reader(GroupId group) const override {
     return NewSimReader(disk_, group);
   }
@@ -36,7 +37,11 @@ class SimStore final : public Store {
   absl::StatusOr<std::unique_ptr<StateView>> OpenStateView(GroupId group) const override;
   absl::StatusOr<std::unique_ptr<StateInstall>> BeginInstall(GroupId group) override;
   bool GarbagePending(GroupId group) const override;
-  absl::StatusOr<bool> CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+  bool DeadBodiesPending(GroupId group) const override {
+    return records_.contains(group) && BodiesDue(group).has_value();
+  }
+  absl::StatusOr<bool> CollectGarbage(GroupId group,
+                                      const std::optional<std::vector<BodyKey>>& live,
                                       size_t steps_max) override;
   absl::Status Witness() override;
   absl::StatusOr<uint64_t> FreeBytes() const override { return kFreeBytes; }
@@ -53,6 +58,8 @@ class SimStore final : public Store {
   absl::Status DropTail(const GroupRecord& record, LogIndex from, std::vector<SimChange>& batch);
   void DropFront(GroupRecord& record, LogIndex before, std::vector<SimChange>& batch) const;
   void PutEntry(const GroupRecord& record, const Entry& entry, std::vector<SimChange>& batch);
+  // Up to where bodies may be looked through now; nullopt: nothing to do yet.
+  std::optional<LogIndex> BodiesDue(GroupId group) const;
   const SimGroup& OnDisk(GroupId group) const { return disk_.now().groups.at(group); }
   static absl::Status Verify(const SimGroup& group);
   absl::Status WriteWitness();
@@ -64,6 +71,8 @@ class SimStore final : public Store {
   // Where the next slice of a collection begins.
   std::map<GroupId, BodyKey> garbage_from_;
   std::map<GroupId, uint64_t> newest_generations_;  // That was ever begun.
+  // Rows of generations behind the one in use, up to this one, belong to nobody.
+  std::map<GroupId, std::shared_ptr<uint64_t>> abandoned_to_;
   uint64_t write_number_ = 0;
   uint64_t durable_write_ = 0;
   uint64_t witnessed_write_ = 0;
@@ -140,6 +149,8 @@ absl::Status SimStore::Load() {
   }
   for (const auto& [id, group] : image.groups) {
     HOLDFAST_RETURN_IF_ERROR(Verify(group));
+    abandoned_to_[id] =
+        std::make_shared<uint64_t>(group.rows.empty() ? 0 : group.rows.rbegin()->first);
     GroupRecord record = group.record;
     record.hard_state.commit = std::max(record.hard_state.commit, record.applied);
     records_.emplace(id, std::move(record));
@@ -169,6 +180,7 @@ absl::Status SimStore::AddGroup(const GroupSeed& seed) {
   if (absl::Status put = disk_.Write({SimPutRecord{Newborn(seed)}}); !put.ok()) return Failed(put);
   if (absl::Status synced = disk_.Sync(); !synced.ok()) return Failed(synced);
   records_.emplace(seed.group, Newborn(seed));
+  abandoned_to_[seed.group] = std::make_shared<uint64_t>(0);
   return absl::OkStatus();
 }
 
@@ -235,12 +247,17 @@ absl::Status SimStore::PutInstall(GroupRecord& record, const LogWrite::Install& 
   HOLDFAST_CHECK(install.generation == newest &&
                  install.generation > OnDisk(record.group).generation)
       << "an install of generation " << install.generation << ", the newest begun is " << newest;
+  HOLDFAST_CHECK(*abandoned_to_.at(record.group) < install.generation)
+      << "an install of generation " << install.generation << ", which was given up";
   const LogIndex behind = install.index + 1;
   if (behind <= record.last) HOLDFAST_RETURN_IF_ERROR(DropTail(record, behind, batch));
   for (LogIndex index = record.truncated + 1; index < std::min(behind, record.last + 1); ++index) {
     batch.emplace_back(SimDropHeader{record.group, index});
   }
-  batch.emplace_back(SimUseGeneration{record.group, install.generation, install.index});
+  batch.emplace_back(SimUseGeneration{record.group, install.generation});
+  batch.emplace_back(SimPutGarbage{
+      record.group,
+      std::max(install.index, OnDisk(record.group).garbage_through.value_or(install.index))});
   garbage_from_.erase(record.group);
   record.truncated = record.applied = record.last = install.index;
   record.truncated_term = record.applied_term = install.term;
@@ -341,6 +358,15 @@ absl::StatusOr<Body> SimStore::ReadBody(const BodyKey& key) const {
   return body->second.bytes;
 }
 
+absl::Status SimStore::MendBody(const BodyKey& key, const Body& body) {
+  if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
+  HOLDFAST_ASSIGN_OR_RETURN(const GroupRecord record, LoadGroup(key.group));
+  absl::Status put =
+      disk_.Write({SimPutBody{record.incarnation, key, SimBody{body, Crc32c(*body)}}});
+  if (put.ok()) put = disk_.Sync();
+  return put.ok() ? put : Failed(put);
+}
+
 std::unique_ptr<StateBatch> SimStore::NewStateBatch(GroupId group) {
   const auto record = records_.find(group);
   HOLDFAST_CHECK(record != records_.end()) << "no replica of group " << group;
@@ -387,37 +413,59 @@ absl::StatusOr<std::unique_ptr<StateInstall>> SimStore::BeginInstall(GroupId gro
   if (absl::Status dropped = disk_.Write(std::move(forgotten)); !dropped.ok()) {
     return Failed(dropped);
   }
-  return NewSimInstall(disk_, group, record.incarnation, generation,
-                       [this](const absl::Status& status) { (void)Failed(status); });
+  const std::shared_ptr<uint64_t> abandoned = abandoned_to_.at(group);
+  *abandoned = 0;
+  garbage_from_.erase(group);  // Bodies may come in front of it.
+  return NewSimInstall(
+      disk_, group, record.incarnation, generation,
+      [this](const absl::Status& status) { (void)Failed(status); },
+      [abandoned, generation] { *abandoned = std::max(*abandoned, generation); });
+}
+
+std::optional<LogIndex> SimStore::BodiesDue(GroupId group) const {
+  const std::optional<LogIndex> through = OnDisk(group).garbage_through;
+  return through && *through <= records_.at(group).applied ? through : std::nullopt;
 }
 
 bool SimStore::GarbagePending(GroupId group) const {
-  return records_.contains(group) && OnDisk(group).garbage_through.has_value();
+  if (!records_.contains(group)) return false;
+  return BodiesDue(group) || *abandoned_to_.at(group) > OnDisk(group).generation;
 }
 
-absl::StatusOr<bool> SimStore::CollectGarbage(GroupId group, const std::vector<BodyKey>& live,
+absl::StatusOr<bool> SimStore::CollectGarbage(GroupId group,
+                                              const std::optional<std::vector<BodyKey>>& live,
                                               size_t steps_max) {
   if (failed()) return Failed(MakeStatus(absl::StatusCode::kUnavailable, "the store failed"));
   if (!GarbagePending(group)) return true;
-  HOLDFAST_CHECK(std::is_sorted(live.begin(), live.end())) << "live bodies in disorder";
+  HOLDFAST_CHECK(!live || std::is_sorted(live->begin(), live->end())) << "live bodies in disorder";
   const SimGroup& on_disk = OnDisk(group);
   const uint64_t incarnation = on_disk.record.incarnation;
   std::vector<SimChange> batch;
+  uint64_t& abandoned_to = *abandoned_to_.at(group);
   for (const auto& [generation, rows] : on_disk.rows) {
-    if (generation < on_disk.generation) batch.emplace_back(SimDropRows{group, generation});
+    if (generation == on_disk.generation) continue;
+    if (generation < on_disk.generation || generation <= abandoned_to) {
+      batch.emplace_back(SimDropRows{group, generation});
+    }
+  }
+  abandoned_to = 0;
+  const std::optional<LogIndex> due = live ? BodiesDue(group) : std::nullopt;
+  if (!due) {
+    absl::Status put = disk_.Write(std::move(batch));
+    if (!put.ok()) return Failed(put);
+    return true;
   }
   const BodyKey from = garbage_from_.try_emplace(group, BodyKey{group, 0, 0, 0}).first->second;
-  const auto end =
-      on_disk.bodies.lower_bound({incarnation, BodyKey{group, *on_disk.garbage_through + 1, 0, 0}});
+  const auto end = on_disk.bodies.lower_bound({incarnation, BodyKey{group, *due + 1, 0, 0}});
   auto body = on_disk.bodies.lower_bound({incarnation, from});
   for (size_t steps = 0; body != end && steps < steps_max; ++body, ++steps) {
-    if (std::binary_search(live.begin(), live.end(), body->first.second)) continue;
+    if (std::binary_search(live->begin(), live->end(), body->first.second)) continue;
     batch.emplace_back(SimDropBody{incarnation, body->first.second});
   }
   const bool done = body == end;
   if (done) {
     garbage_from_.erase(group);
-    batch.emplace_back(SimUseGeneration{group, on_disk.generation, std::nullopt});
+    batch.emplace_back(SimPutGarbage{group, std::nullopt});
   } else {
     garbage_from_[group] = body->first.second;
   }

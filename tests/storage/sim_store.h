@@ -45,10 +45,11 @@ std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group, ui
 
 // Shows `rows` as they are now.
 std::unique_ptr<StateView> NewSimView(const SimRows& rows, StateView::Mark mark);
-// `failed` hears of the first step that fails.
+// `failed` hears of the first step that fails, `ended` of the install's end.
 std::unique_ptr<StateInstall> NewSimInstall(SimDisk& disk, GroupId group, uint64_t incarnation,
                                             uint64_t generation,
-                                            std::function<void(const absl::Status&)> failed);
+                                            std::function<void(const absl::Status&)> failed,
+                                            std::function<void()> ended);
 
 // The batch of a SimStore.
 class SimBatch final : public StateBatch {

@@ -139,6 +139,26 @@ TEST_P(StoreContractTest, AnElidedBodyIsNotStoredAndItsMarkNeverFalls) {
   }
 }
 
+TEST_P(StoreContractTest, AMendedBodyIsThereAndSurvivesAPowerCut) {
+  CreateStore();
+  LogWrite write = Append(kGroup, 1, 1, {{"one", "two"}});
+  write.entries[0].bodies[1].bytes = nullptr;
+  write.entries[0].bodies[1].elided_by = 9;
+  Write(write);
+  const auto body = [](std::string bytes) {
+    return std::make_shared<const std::string>(std::move(bytes));
+  };
+  ASSERT_TRUE(store_->MendBody({kGroup, 1, 1, 1}, body("two")).ok());
+  // In the place of another one, too.
+  ASSERT_TRUE(store_->MendBody({kGroup, 1, 1, 0}, body(std::string(50'000, 'x'))).ok());
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(ReadBody(kGroup, 1, 1, 0), std::string(50'000, 'x'));
+    EXPECT_EQ(ReadBody(kGroup, 1, 1, 1), "two");
+    EXPECT_EQ(ReadBody(kOtherGroup, 1, 1, 1), "NOT_FOUND");
+    Reopen(/*cut_power=*/true);
+  }
+}
+
 TEST_P(StoreContractTest, SyncedEntriesBodiesAndHardStateSurviveAPowerCut) {
   CreateStore();
   const std::string big(100'000, 'b');

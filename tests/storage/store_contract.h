@@ -70,10 +70,15 @@ class StoreInstallTest : public StoreContractTest {
   static LogWrite InstallOf(const StateInstall& filled, LogIndex index = 4);
   // The bodies that those rows keep.
   static std::vector<BodyKey> Live();
+  // Begun, filled with a row and with bodies 0 and 1 of entry `index` of term 2, and given up.
+  void GiveUp(LogIndex index);
+  // The log brings the group as far as `index`, of term 2, with a body in the last entry.
+  void CatchUp(LogIndex index);
   void ExpectBefore();
   void ExpectInstalled();
   // Until nothing is left, so many bodies at a time.
   void Collect(size_t steps_max);
+  void Collect(size_t steps_max, const std::vector<BodyKey>& live);
   void ExpectClean();
 };
 

@@ -1,0 +1,85 @@
+#include "node/replay/recent_submissions.h"
+
+#include <gtest/gtest.h>
+
+namespace holdfast::node {
+namespace {
+
+const SeenMessage kFirst{GroupId{3}, "01AAAAAAAAAAAAA1"};
+const SeenMessage kSecond{GroupId{5}, "01AAAAAAAAAAAAA2"};
+
+class RecentSubmissionsTest : public testing::Test {
+ protected:
+  RecentSubmissions recent_{absl::Seconds(10), 3};
+};
+
+TEST_F(RecentSubmissionsTest, KnowsASubmissionFromItsProposalToItsConfirmation) {
+  EXPECT_FALSE(recent_.About("x").under_way);
+  recent_.Propose(kFirst, "x");
+  EXPECT_TRUE(recent_.About("x").under_way);
+  EXPECT_FALSE(recent_.About("x").seen);
+  recent_.Answer(kFirst.queue_id);
+  EXPECT_FALSE(recent_.About("x").under_way);
+  ASSERT_TRUE(recent_.About("x").seen);
+  EXPECT_EQ(recent_.About("x").seen->group, kFirst.group);
+  const auto confirmation = recent_.Confirm(kFirst.queue_id);
+  ASSERT_TRUE(confirmation);
+  EXPECT_EQ(confirmation->group, kFirst.group);
+  EXPECT_EQ(confirmation->sha256, "x");
+  EXPECT_FALSE(recent_.About("x").seen);
+  EXPECT_TRUE(recent_.About("x").confirmed.contains(kFirst.queue_id));
+  // Said once.
+  EXPECT_FALSE(recent_.Confirm(kFirst.queue_id));
+}
+
+// The groups may learn of a confirmation late; until then this node must not forget it.
+TEST_F(RecentSubmissionsTest, AConfirmationIsKeptUntilTheGroupHasItAndAWhileLonger) {
+  recent_.Propose(kFirst, "x");
+  recent_.Answer(kFirst.queue_id);
+  recent_.Confirm(kFirst.queue_id);
+  recent_.ForgetOld(absl::Hours(1));
+  EXPECT_EQ(recent_.About("x").confirmed.size(), 1u);
+  recent_.EndConfirm(kFirst.queue_id, absl::Hours(1));
+  recent_.ForgetOld(absl::Hours(1) + absl::Seconds(9));
+  EXPECT_EQ(recent_.About("x").confirmed.size(), 1u);
+  recent_.ForgetOld(absl::Hours(1) + absl::Seconds(10));
+  EXPECT_EQ(recent_.size(), 0u);
+}
+
+TEST_F(RecentSubmissionsTest, WhatWasRefusedIsForgottenAtOnceAndWhatIsUnknownLater) {
+  recent_.Propose(kFirst, "x");
+  recent_.Refuse(kFirst.queue_id);
+  EXPECT_FALSE(recent_.About("x").under_way);
+  recent_.Propose(kSecond, "x");
+  recent_.LoseSight(kSecond.queue_id, absl::Seconds(1));
+  EXPECT_TRUE(recent_.About("x").under_way);
+  recent_.ForgetOld(absl::Seconds(11));
+  EXPECT_FALSE(recent_.About("x").under_way);
+}
+
+TEST_F(RecentSubmissionsTest, OfSeveralThatAreAlikeTheFirstIsSeen) {
+  recent_.Accept(kSecond, "x");
+  recent_.Accept(kFirst, "x");
+  EXPECT_EQ(recent_.About("x").seen->queue_id, kFirst.queue_id);
+  recent_.Confirm(kFirst.queue_id);
+  EXPECT_EQ(recent_.About("x").seen->queue_id, kSecond.queue_id);
+}
+
+TEST_F(RecentSubmissionsTest, AReplayOfAMessageWhoseClientLeftIsAcceptedAnew) {
+  recent_.Propose(kFirst, "x");
+  recent_.Answer(kFirst.queue_id);
+  EXPECT_TRUE(recent_.Leave(kFirst.queue_id, absl::Seconds(1)));
+  recent_.Accept(kFirst, "x");
+  recent_.ForgetOld(absl::Seconds(100));
+  EXPECT_TRUE(recent_.Confirm(kFirst.queue_id));
+}
+
+TEST_F(RecentSubmissionsTest, TheOldestGoWhenThereAreTooMany) {
+  for (const char* id : {"1", "2", "3", "4"}) recent_.Accept({GroupId{1}, id}, "x");
+  EXPECT_EQ(recent_.size(), 3u);
+  EXPECT_EQ(recent_.About("x").seen->queue_id, "2");
+  EXPECT_FALSE(recent_.Leave("1", absl::ZeroDuration()));
+}
+
+}  // namespace
+}  // namespace holdfast::node

@@ -1,0 +1,48 @@
+#include "raft/host/fill_bodies.h"
+
+#include <utility>
+
+#include "raft/host/snapshot_source.h"
+
+namespace holdfast::raft {
+namespace {
+
+absl::Status FillBody(const Store& store, HostMutation mutation, const BodyKey& key,
+                      Payload& body) {
+  absl::StatusOr<Body> bytes = store.ReadBody(key);
+  if (bytes.ok()) {
+    body.bytes = *std::move(bytes);
+    return absl::OkStatus();
+  }
+  if (bytes.status().code() != absl::StatusCode::kNotFound) return bytes.status();
+  absl::StatusOr<LogIndex> ended_by = ElidedBy(store, key);
+  if (mutation == HostMutation::kElideUnapplied && !ended_by.ok()) {
+    ended_by = store.LoadGroup(key.group)->applied;
+  }
+  HOLDFAST_RETURN_IF_ERROR(ended_by.status());
+  body.elided_by = mutation == HostMutation::kElideWithoutIndex ? key.index : *ended_by;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& mender,
+                        GroupId group, Message& message) {
+  for (Entry& entry : message.entries) {
+    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
+      Payload& body = entry.bodies[ordinal];
+      if (body.bytes != nullptr || body.elided_by != 0) continue;
+      const BodyKey key{group, entry.index, entry.term, ordinal};
+      absl::Status filled = FillBody(store, mutation, key, body);
+      if (filled.ok()) continue;
+      // The message is lost; the next one will find it.
+      if (filled.code() == absl::StatusCode::kDataLoss) {
+        mender.Mend(BodyRef{key, body.size, body.crc32c}, nullptr, nullptr);
+      }
+      return filled;
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace holdfast::raft

@@ -1,0 +1,216 @@
+"""A client offers a message again that was accepted, because it never saw the 250: nobody gets it twice.
+
+The client's view decides: it sends the final dot and reads nothing more, so that whatever the node answers is lost
+to it. Then the node dies, or the connection, or the node never hears that the message was committed.
+
+  tests/cluster/replay.py [--only NAME]
+"""
+
+import argparse
+import asyncio
+import itertools
+import re
+import sys
+import threading
+
+import three_nodes  # It also finds ops/lib for the next ones.
+
+import cases
+import cluster as cluster_module
+import harness
+import proxy
+import sink as sink_module
+import smtp_client
+
+SENDER = "sender@load.test"
+QUEUED_AS = re.compile(r"queued as ([0-9A-Z]{16})")
+BODY_BYTES = 3000
+
+
+class Offer:
+    """A connection that has sent a whole message and doesn't read the answer."""
+
+    def __init__(self, node, identity, recipient, body_bytes=BODY_BYTES):
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        self._connection = self._call(self._open(node.smtp_port, identity, recipient, body_bytes))
+
+    def _call(self, coroutine):
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+
+    @staticmethod
+    async def _open(port, identity, recipient, body_bytes):
+        connection = await smtp_client.Connection.open(port)
+        await connection.command(f"MAIL FROM:<{SENDER}>".encode(), b"2")
+        await connection.command(f"RCPT TO:<{recipient}>".encode(), b"2")
+        await connection.command(b"DATA", b"3")
+        content = smtp_client.make_message(identity, SENDER, recipient, body_bytes)
+        await connection.write(smtp_client.stuff(content) + b".\r\n")
+        return connection
+
+    def answer(self):
+        return self._call(self._connection.read_reply())[-1]
+
+    def close(self):
+        self._call(self._connection.close())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+
+
+async def send_async(port, identity, recipient, times, body_bytes):
+    connection = await smtp_client.Connection.open(port)
+    content = smtp_client.make_message(identity, SENDER, recipient, body_bytes)
+    replies = [await connection.send(SENDER, [recipient], content) for _ in range(times)]
+    await connection.command(b"QUIT", b"2")
+    await connection.close()
+    return replies
+
+
+def send(node, identity, recipient, times=1, body_bytes=BODY_BYTES):
+    """The queue ids that a client is told which reads its answers and says QUIT."""
+    replies = asyncio.run(send_async(node.smtp_port, identity, recipient, times, body_bytes))
+    found = [QUEUED_AS.search(reply) for reply in replies]
+    cases.expect(all(found), f"answers to the final dot: {replies}")
+    return [match.group(1) for match in found]
+
+
+def metric(node, name):
+    code, text = node.http("/metrics")
+    cases.expect_equal(code, 200, "/metrics")
+    return int(float(re.search(rf"^{name} (\S+)$", text, re.M).group(1)))
+
+
+def questions(world):
+    return sum(metric(node, "holdfast_replay_questions_total") for node in world.cluster.running())
+
+
+def suppressed(world):
+    return sum(metric(node, "holdfast_replays_suppressed_total") for node in world.cluster.running())
+
+
+def copies(world, identity):
+    return len([copy for copy in world.sink.account_parts()[0] if copy.id == identity])
+
+
+def expect_copies(world, identity, count):
+    """Once everything is delivered, for who knows what else would come."""
+    cases.wait_until(world.cluster.queue_empty, 60,
+                     lambda: f"queue empty: {[node.queue() for node in world.cluster.running()]}")
+    cases.expect_equal(copies(world, identity), count, f"copies of {identity}")
+
+
+def queued(world, number):
+    queue = world.node(number).queue()
+    return queue["messages"] if queue else 0
+
+
+def nobody_asks_while_all_is_well(world):
+    loads = three_nodes.Loads("well", world.cluster.nodes, messages_max=30)
+    loads.wait_for(30)
+    loads.stop()
+    world.settle(loads.acknowledged(), "well")
+    ids = send(world.node(1), "wellalike", "user@one.test", times=3) + send(world.node(2), "wellalike", "user@one.test")
+    cases.expect_equal(len(set(ids)), 4, "queue ids of messages that are alike")
+    cases.expect_equal(questions(world), 0, "questions about replays")
+    expect_copies(world, "wellalike", 4)
+    return "4 messages that are alike, 4 copies, no question asked"
+
+
+PROBES = itertools.count()
+
+
+def asks(node):
+    """Whether the node asks about messages now: tried with one."""
+    before = metric(node, "holdfast_replay_questions_total")
+    send(node, f"probe{next(PROBES)}", "user@one.test")
+    return metric(node, "holdfast_replay_questions_total") > before
+
+
+def the_connection_breaks(world):
+    """The message is committed; its client is gone before the 250, and offers it to the next node at once."""
+    offer = Offer(world.node(1), "broken", "user@one.test")
+    cases.wait_until(lambda: copies(world, "broken") == 1, 30, "the first copy", poll=0.01)
+    offer.close()
+    cases.wait_until(lambda: asks(world.node(2)), 5, "node 2 asks", poll=0.02)
+    before = suppressed(world)
+    ids = send(world.node(2), "broken", "user@one.test")
+    cases.expect_equal(suppressed(world) - before, 1, "replays suppressed")
+    # It was confirmed by that client: from now on one that is alike is another message.
+    again = send(world.node(3), "broken", "user@one.test", times=2)
+    cases.expect_equal(len({*ids, *again}), 3, f"queue ids of a replay and two new messages: {ids} {again}")
+    expect_copies(world, "broken", 3)
+    return "1 replay suppressed, then 2 more that are alike and confirmed: 3 copies"
+
+
+def the_node_dies(world, recipient, delivered):
+    """kill -9 of the accepting node before its client has seen the 250; offered again to another one at once."""
+    identity = "died" + recipient.split("@")[0]
+    offer = Offer(world.node(1), identity, recipient)
+    if delivered:
+        cases.wait_until(lambda: copies(world, identity) == 1, 30, "the first copy", poll=0.01)
+        cases.wait_until(lambda: queued(world, 2) == 0 and queued(world, 3) == 0, 30, "its outcome on the others")
+    else:
+        cases.wait_until(lambda: queued(world, 2) == 1, 30, "the message on a follower", poll=0.01)
+    world.node(1).kill()
+    try:
+        before = suppressed(world)
+        ids = send(world.node(2), identity, recipient)
+        cases.expect_equal(suppressed(world) - before, 1, "replays suppressed")
+        offer.close()
+        # Not even a third time, for whoever asks is told the same until it is confirmed, and then it is new.
+        expect_copies(world, identity, 1)
+        alike = send(world.node(3), identity, recipient, times=2)
+        cases.expect_equal(len({*ids, *alike}), 3, "queue ids of a replay and two new messages")
+        expect_copies(world, identity, 3)
+    finally:
+        world.heal()
+    return "answered with the first id by another node: 1 copy; 2 more that are confirmed: 3 copies"
+
+
+def the_outcome_is_unknown(world, network):
+    """What a node sends reaches the others, but no answer reaches it: 451. The others commit it all the same."""
+    network.cut_towards(1)
+    offer = Offer(world.node(1), "unknown", "user@one.test")
+    answer = offer.answer()
+    cases.expect(answer.startswith("451 "), f"answer without an acknowledgement: {answer}")
+    offer.close()
+    cases.wait_until(lambda: copies(world, "unknown") == 1, 30, "the first copy, by another node")
+    network.heal()
+    try:
+        before = suppressed(world)
+        cases.wait_until(lambda: asks(world.node(2)), 10, "node 2 asks")
+        send(world.node(2), "unknown", "user@one.test")
+        cases.expect_equal(suppressed(world) - before, 1, "replays suppressed")
+        expect_copies(world, "unknown", 1)
+    finally:
+        world.heal()
+    return f"{answer}: 1 copy"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only")
+    options = parser.parse_args()
+    counter = cases.Cases(options.only)
+    sink_options = sink_module.SinkOptions(keep_content=False, defer_tries=1)
+    with sink_module.Sink(sink_options) as sink, proxy.Network() as network:
+        node_options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"}, in_doubt_wait="2s",
+                                           retry_waits=("4s",))
+        with cluster_module.Cluster(3, node_options, via=network.via) as cluster:
+            cluster.start()
+            cluster.wait_spread()
+            world = three_nodes.World(cluster, sink)
+            counter.run("nobody asks while all is well", nobody_asks_while_all_is_well, world)
+            counter.run("the node dies, delivered", the_node_dies, world, "user@one.test", True)
+            counter.run("the node dies, queued", the_node_dies, world, "defer@one.test", False)
+            counter.run("the connection breaks", the_connection_breaks, world)
+            counter.run("the outcome is unknown", the_outcome_is_unknown, world, network)
+            if counter.failed:
+                for node in cluster.nodes:
+                    print(f"--- {node.log}:\n{node.log_tail(15)}", flush=True)
+    return counter.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
