@@ -399,12 +399,8 @@ absl::Status Node::Impl::StartGroups() {
       settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
-  AttemptRunnerOptions runner;
-  runner.hostname = settings_.hostname;
-  runner.attempts = settings_.attempts;
-  runner.resolver = settings_.resolver;
-  runner.own_addresses = OwnAddresses(settings_.listeners);
-  runner_ = std::make_unique<AttemptRunner>(runner, io_, *store_, intents_, clock_);
+  runner_ =
+      std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), io_, *store_, intents_, clock_);
   HOLDFAST_RETURN_IF_ERROR(runner_->Open());
   gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
                                         settings_.attempts.memory_bytes_max);
