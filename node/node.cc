@@ -454,7 +454,13 @@ void Node::Impl::StartReplays() {
   ReplayGuard::Parts parts{
       Proposer(),
       [this](GroupId group) { return LeaderOf(group); },
-      [this](GroupId group, raft::ReadCallback done) { host_->Read(group, std::move(done)); },
+      [this](GroupId group, raft::ReadCallback done) {
+        // Rows are read after it: not on the raft context, which answers reads.
+        host_->Read(group, [this, done = std::move(done)](const auto& point) {
+          apply_context_->Post([done, point] { done(point); });
+        });
+      },
+      [this] { return health_.MayStamp().ok(); },
       [this](GroupId group, std::string_view sha256) {
         return FindReplay(queue_rows_, group, sha256, clock_.Now());
       },
@@ -468,7 +474,8 @@ void Node::Impl::StartReplays() {
   ReplayGuardOptions options;
   options.questions.self = settings_.node_id;
   options.questions.queue_groups = kQueueGroupsDefault;
-  options.questions.timeout = settings_.timing.commit_timeout;
+  // The proposal comes after it.
+  options.questions.timeout = settings_.timing.commit_timeout / 2;
   replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
   if (restarted_) replays_->SetRestarted();
   room_.gate().Listen(*replays_);
