@@ -68,12 +68,14 @@ LoadSample LoadWatch::Measure(absl::Duration now) {
 
 absl::Duration LoadWatch::SyncLatency() {
   const raft::StoreCounters before = std::exchange(counters_, parts_.store_counters());
-  absl::Duration latency = counters_.sync_running;
   const auto syncs = static_cast<int64_t>(counters_.syncs - before.syncs);
   if (syncs > 0) {
-    latency = std::max(latency, (counters_.sync_time - before.sync_time) / syncs);
+    last_latency_ = (counters_.sync_time - before.sync_time) / syncs;
+  } else if (counters_.sync_running == absl::ZeroDuration()) {
+    last_latency_ = absl::ZeroDuration();  // Nothing is synced.
   }
-  return latency;
+  // The one under way has taken this long so far; the last ones say how long it will take.
+  return std::max(last_latency_, counters_.sync_running);
 }
 
 absl::Duration LoadWatch::DueAge(absl::Duration now) {

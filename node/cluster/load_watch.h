@@ -97,6 +97,7 @@ class LoadWatch {
   absl::Duration worst_gap_;  // Between two ticks.
   absl::Duration due_since_ = absl::InfiniteDuration();
   raft::StoreCounters counters_;
+  absl::Duration last_latency_;  // Of syncs, as they ended last.
   bool space_short_ = false;
   bool turned_away_ = false;
 

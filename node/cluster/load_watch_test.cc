@@ -92,6 +92,26 @@ TEST_F(LoadWatchTest, TheMeanOfTheSyncsCounts) {
   EXPECT_EQ(turned_away_, "");
 }
 
+// Each looks short at the moment of most samples, for none of them ends between two.
+TEST_F(LoadWatchTest, SyncsThatTakeLongerThanASampleCountInFull) {
+  for (int i = 0; i < 6; ++i) {
+    counters_.sync_running = absl::Milliseconds(200);
+    Run(1);
+    counters_.sync_running = absl::Milliseconds(1200);
+    Run(1);
+    counters_.syncs += 1;
+    counters_.sync_time += absl::Milliseconds(1500);
+    counters_.sync_running = absl::Milliseconds(100);
+    Run(1);
+    if (i > 2) {
+      EXPECT_TRUE(watch_->state().refusing) << i;
+    }
+  }
+  counters_.sync_running = absl::ZeroDuration();
+  Run(10);
+  EXPECT_EQ(watch_->state().refusing, false);
+}
+
 TEST_F(LoadWatchTest, FarBeyondThatMailIsRefusedAndClientsGoElsewhereIfThatHelps) {
   counters_.sync_running = absl::Seconds(5);
   Run(10);
