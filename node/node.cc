@@ -399,12 +399,8 @@ absl::Status Node::Impl::StartGroups() {
       settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
-  AttemptRunnerOptions runner;
-  runner.hostname = settings_.hostname;
-  runner.attempts = settings_.attempts;
-  runner.resolver = settings_.resolver;
-  runner.own_addresses = OwnAddresses(settings_.listeners);
-  runner_ = std::make_unique<AttemptRunner>(runner, io_, *store_, intents_, clock_);
+  runner_ =
+      std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), io_, *store_, intents_, clock_);
   HOLDFAST_RETURN_IF_ERROR(runner_->Open());
   gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
                                         settings_.attempts.memory_bytes_max);
@@ -458,7 +454,13 @@ void Node::Impl::StartReplays() {
   ReplayGuard::Parts parts{
       Proposer(),
       [this](GroupId group) { return LeaderOf(group); },
-      [this](GroupId group, raft::ReadCallback done) { host_->Read(group, std::move(done)); },
+      [this](GroupId group, raft::ReadCallback done) {
+        // Rows are read after it: not on the raft context, which answers reads.
+        host_->Read(group, [this, done = std::move(done)](const auto& point) {
+          apply_context_->Post([done, point] { done(point); });
+        });
+      },
+      [this] { return health_.MayStamp().ok(); },
       [this](GroupId group, std::string_view sha256) {
         return FindReplay(queue_rows_, group, sha256, clock_.Now());
       },
@@ -472,7 +474,8 @@ void Node::Impl::StartReplays() {
   ReplayGuardOptions options;
   options.questions.self = settings_.node_id;
   options.questions.queue_groups = kQueueGroupsDefault;
-  options.questions.timeout = settings_.timing.commit_timeout;
+  // The proposal comes after it.
+  options.questions.timeout = settings_.timing.commit_timeout / 2;
   replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
   if (restarted_) replays_->SetRestarted();
   room_.gate().Listen(*replays_);

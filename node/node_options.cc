@@ -7,6 +7,8 @@
 #include <array>
 #include <cstring>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/check.h"
 
@@ -30,8 +32,6 @@ smtp::ListenTls TlsOf(ListenerTls tls) {
   }
   return smtp::ListenTls::kNone;
 }
-
-}  // namespace
 
 std::vector<std::string> OwnAddresses(const std::vector<ListenerSettings>& listeners) {
   std::vector<std::string> addresses;
@@ -58,6 +58,8 @@ std::vector<std::string> OwnAddresses(const std::vector<ListenerSettings>& liste
   return addresses;
 }
 
+}  // namespace
+
 smtp::ListenerOptions ListenerOptionsOf(const NodeSettings& settings) {
   smtp::ListenerOptions options;
   for (const ListenerSettings& listener : settings.listeners) {
@@ -79,6 +81,15 @@ smtp::ListenerOptions ListenerOptionsOf(const NodeSettings& settings) {
   options.limits.errors_max = static_cast<int>(sessions.errors_max);
   options.limits.text_line_bytes_max = sessions.line_bytes_max;
   options.limits.received_fields_max = static_cast<int>(sessions.hops_max);
+  return options;
+}
+
+AttemptRunnerOptions RunnerOptionsOf(const NodeSettings& settings) {
+  AttemptRunnerOptions options;
+  options.hostname = settings.hostname;
+  options.attempts = settings.attempts;
+  options.resolver = settings.resolver;
+  options.own_addresses = OwnAddresses(settings.listeners);
   return options;
 }
 

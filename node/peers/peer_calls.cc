@@ -58,10 +58,14 @@ absl::Status CheckJoin(const peer_call::Join& join) {
 absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
   bool fits = asked.sha256_size() <= kFingerprintsPerQuestionMax &&
               asked.groups_size() <= kGroupsPerBeatMax &&
-              asked.unanswered_size() <= kGroupsPerBeatMax;
+              asked.unanswered_size() <= kGroupsPerBeatMax &&
+              asked.under_way_size() <= kFingerprintsPerQuestionMax &&
+              asked.seen_size() <= kSeenPerAnswerMax && asked.confirmed_size() <= kSeenPerAnswerMax;
   for (const std::string& sha256 : asked.sha256()) fits &= sha256.size() == 32;
-  for (const peer_call::SeenSubmission& seen : asked.seen()) {
-    fits &= seen.group() != 0 && seen.queue_id().size() == 16;
+  for (const auto* list : {&asked.seen(), &asked.confirmed()}) {
+    for (const peer_call::SeenSubmission& one : *list) {
+      fits &= one.group() != 0 && one.queue_id().size() == 16;
+    }
   }
   return fits ? absl::OkStatus() : Malformed("question about replays");
 }

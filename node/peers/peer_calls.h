@@ -29,6 +29,8 @@ inline constexpr int kKnownNodesMax = 64;
 inline constexpr int kBodiesPerProposalMax = 64;
 inline constexpr size_t kBeatTextBytesMax = 512;
 inline constexpr int kFingerprintsPerQuestionMax = 256;
+// About half a megabyte.
+inline constexpr int kSeenPerAnswerMax = 16'384;
 
 std::string EncodeRequest(peer_call::Request request);
 absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes);

@@ -7,11 +7,31 @@ namespace holdfast::node {
 void RecentSubmissions::Put(const SeenMessage& message, const std::string& sha256, State state) {
   const auto known = entries_.find(message.queue_id);
   if (known != entries_.end()) Erase(known);
-  if (entries_.size() >= entries_max_) Erase(entries_.find(order_.begin()->second));
+  MakeRoom(sha256);
   const uint64_t place = next_place_++;
   entries_.emplace(message.queue_id, Entry{message, sha256, state, std::nullopt, place});
   ids_of_.emplace(sha256, message.queue_id);
   order_.emplace(place, message.queue_id);
+}
+
+void RecentSubmissions::MakeRoom(const std::string& sha256) {
+  if (ids_of_.count(sha256) >= kAlikeMax) {
+    auto victim = entries_.end();
+    const auto [from, to] = ids_of_.equal_range(sha256);
+    for (auto one = from; one != to; ++one) {
+      const auto entry = entries_.find(one->second);
+      const auto rank = [](const Entry& e) { return std::make_pair(!e.forget, e.place); };
+      if (victim == entries_.end() || rank(entry->second) < rank(victim->second)) victim = entry;
+    }
+    Erase(victim);
+  }
+  if (entries_.size() < entries_max_) return;
+  while (!finished_.empty()) {
+    const auto entry = entries_.find(finished_.front().queue_id);
+    finished_.pop_front();
+    if (entry != entries_.end() && entry->second.forget) return Erase(entry);
+  }
+  Erase(entries_.find(order_.begin()->second));
 }
 
 void RecentSubmissions::Erase(Entries::iterator entry) {
@@ -92,7 +112,7 @@ RecentSubmissions::Knowledge RecentSubmissions::About(const std::string& sha256)
         }
         break;
       case State::kConfirmed:
-        knowledge.confirmed.insert(entry.message.queue_id);
+        knowledge.confirmed.push_back(entry.message);
         break;
     }
   }

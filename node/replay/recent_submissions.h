@@ -4,7 +4,8 @@
 // although the Confirm may not be applied yet. Kept for `linger` after the last change, so that
 // who asks leaders and this node in any order misses nothing.
 // Threads: thread-compatible. No I/O, no clock: `now` is Clock::SinceBoot().
-// Limits:  entries_max; the oldest go first. A session has one to a few at a time.
+// Limits:  entries_max, and kAlikeMax with one fingerprint: those whose linger has begun go first,
+//          then the oldest. A session has one to a few at a time.
 #pragma once
 
 #include <absl/time/time.h>
@@ -14,13 +15,16 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 #include "base/strong_id.h"
 
 namespace holdfast::node {
+
+// More that are alike say no more than these, and everybody who asks is told all of them.
+inline constexpr size_t kAlikeMax = 64;
 
 // A message as a replay of it would be answered.
 struct SeenMessage {
@@ -55,8 +59,8 @@ class RecentSubmissions {
 
   struct Knowledge {
     bool under_way = false;
-    std::optional<SeenMessage> seen;  // Answered 250, and not confirmed.
-    std::set<std::string> confirmed;  // Queue ids.
+    std::optional<SeenMessage> seen;     // Answered 250, and not confirmed.
+    std::vector<SeenMessage> confirmed;  // At most kAlikeMax.
   };
   Knowledge About(const std::string& sha256) const;
 
@@ -76,6 +80,7 @@ class RecentSubmissions {
 
   void Put(const SeenMessage& message, const std::string& sha256, State state);
   void Erase(Entries::iterator entry);
+  void MakeRoom(const std::string& sha256);
   // Forgets it in a while.
   void Finish(Entry& entry, absl::Duration now);
 

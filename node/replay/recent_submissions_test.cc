@@ -27,7 +27,8 @@ TEST_F(RecentSubmissionsTest, KnowsASubmissionFromItsProposalToItsConfirmation) 
   EXPECT_EQ(confirmation->group, kFirst.group);
   EXPECT_EQ(confirmation->sha256, "x");
   EXPECT_FALSE(recent_.About("x").seen);
-  EXPECT_TRUE(recent_.About("x").confirmed.contains(kFirst.queue_id));
+  ASSERT_EQ(recent_.About("x").confirmed.size(), 1u);
+  EXPECT_EQ(recent_.About("x").confirmed[0].queue_id, kFirst.queue_id);
   // Said once.
   EXPECT_FALSE(recent_.Confirm(kFirst.queue_id));
 }
@@ -72,6 +73,33 @@ TEST_F(RecentSubmissionsTest, AReplayOfAMessageWhoseClientLeftIsAcceptedAnew) {
   recent_.Accept(kFirst, "x");
   recent_.ForgetOld(absl::Seconds(100));
   EXPECT_TRUE(recent_.Confirm(kFirst.queue_id));
+}
+
+// The same bytes all day long, from a device that means it.
+TEST_F(RecentSubmissionsTest, OfManyThatAreAlikeFewAreKeptAndTheFinishedGoFirst) {
+  RecentSubmissions many(absl::Seconds(10), 10'000);
+  many.Accept({GroupId{1}, "first"}, "x");
+  for (int i = 0; i < 500; ++i) {
+    const std::string id = std::to_string(i);
+    many.Accept({GroupId{1}, id}, "x");
+    many.Confirm(id);
+    many.EndConfirm(id, absl::Seconds(1));
+  }
+  EXPECT_EQ(many.size(), kAlikeMax);
+  EXPECT_EQ(many.About("x").confirmed.size(), kAlikeMax - 1);
+  EXPECT_EQ(many.About("x").seen->queue_id, "first");
+  many.ForgetOld(absl::Seconds(11));
+  EXPECT_EQ(many.size(), 1u);
+}
+
+TEST_F(RecentSubmissionsTest, FinishedOnesMakeRoomFirst) {
+  recent_.Accept({GroupId{1}, "1"}, "a");
+  recent_.Accept({GroupId{1}, "2"}, "b");
+  recent_.Accept({GroupId{1}, "3"}, "c");
+  recent_.Leave("2", absl::Seconds(1));
+  recent_.Accept({GroupId{1}, "4"}, "d");
+  EXPECT_TRUE(recent_.About("a").seen);
+  EXPECT_FALSE(recent_.About("b").seen);
 }
 
 TEST_F(RecentSubmissionsTest, TheOldestGoWhenThereAreTooMany) {

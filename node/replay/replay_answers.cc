@@ -1,13 +1,15 @@
 #include "node/replay/replay_answers.h"
 
+#include <set>
 #include <utility>
+#include <vector>
 
 #include "base/mutex.h"
 
 namespace holdfast::node {
 namespace {
 
-// One question until all its groups have answered.
+// One question until it is answered.
 class Answering {
  public:
   Answering(const ReplayAnswerParts& parts, peer_call::DidYouSee asked,
@@ -15,17 +17,30 @@ class Answering {
       : parts_(parts),
         asked_(std::move(asked)),
         done_(std::move(done)),
-        missing_(asked_.groups_size()) {}
+        missing_(asked_.groups().begin(), asked_.groups().end()) {}
 
   static void Run(const std::shared_ptr<Answering>& self) {
     self->TakeOwn();
-    if (self->asked_.groups().empty()) return self->Finish();
-    for (const uint32_t group : self->asked_.groups()) {
+    const std::set<uint32_t> groups(self->asked_.groups().begin(), self->asked_.groups().end());
+    for (const uint32_t group : groups) {
       self->parts_.read(GroupId{group},
                         [self, group](const absl::StatusOr<raft::ReadPoint>& point) {
-                          if (self->TakeGroup(GroupId{group}, point.status())) self->Finish();
+                          self->TakeGroup(GroupId{group}, point.status());
                         });
     }
+    if (groups.empty()) self->Finish();
+  }
+
+  // Without what is missing.
+  void Finish() {
+    peer_call::DidYouSee answer;
+    {
+      MutexLock lock(mutex_);
+      if (std::exchange(finished_, true)) return;
+      answer = std::move(answer_);
+      for (const uint32_t group : missing_) answer.add_unanswered(group);
+    }
+    done_(std::move(answer));
   }
 
  private:
@@ -34,38 +49,37 @@ class Answering {
     for (int place = 0; place < asked_.sha256_size(); ++place) {
       const RecentSubmissions::Knowledge own = parts_.own(asked_.sha256(place));
       if (own.under_way) answer_.add_under_way(static_cast<uint32_t>(place));
-      if (own.seen) AddSeen(place, own.seen->group, own.seen->queue_id);
-      for (const std::string& queue_id : own.confirmed) answer_.add_confirmed(queue_id);
+      if (own.seen) *answer_.add_seen() = Submission(place, own.seen->group, own.seen->queue_id);
+      for (const SeenMessage& message : own.confirmed) {
+        *answer_.add_confirmed() = Submission(place, message.group, message.queue_id);
+      }
     }
   }
 
-  // True when it was the last one.
-  bool TakeGroup(GroupId group, absl::Status status) {
-    MutexLock lock(mutex_);
+  void TakeGroup(GroupId group, absl::Status status) {
+    std::vector<peer_call::SeenSubmission> seen;
     for (int place = 0; status.ok() && place < asked_.sha256_size(); ++place) {
       const auto found = parts_.find(group, asked_.sha256(place));
       status = found.status();
-      if (found.ok() && *found) AddSeen(place, group, (*found)->ToString());
+      if (found.ok() && *found) seen.push_back(Submission(place, group, (*found)->ToString()));
     }
-    if (!status.ok()) answer_.add_unanswered(group.value());
-    return --missing_ == 0;
-  }
-
-  void Finish() {
-    peer_call::DidYouSee answer;
     {
       MutexLock lock(mutex_);
-      answer = std::move(answer_);
+      if (finished_) return;
+      missing_.erase(group.value());
+      if (!status.ok()) answer_.add_unanswered(group.value());
+      for (peer_call::SeenSubmission& one : seen) *answer_.add_seen() = std::move(one);
+      if (!missing_.empty()) return;
     }
-    done_(std::move(answer));
+    Finish();
   }
 
-  void AddSeen(int place, GroupId group, std::string queue_id)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    peer_call::SeenSubmission& seen = *answer_.add_seen();
+  static peer_call::SeenSubmission Submission(int place, GroupId group, const std::string& id) {
+    peer_call::SeenSubmission seen;
     seen.set_place(static_cast<uint32_t>(place));
     seen.set_group(group.value());
-    seen.set_queue_id(std::move(queue_id));
+    seen.set_queue_id(id);
+    return seen;
   }
 
   const ReplayAnswerParts parts_;
@@ -73,14 +87,19 @@ class Answering {
   const std::function<void(peer_call::DidYouSee)> done_;
   Mutex mutex_;
   peer_call::DidYouSee answer_ ABSL_GUARDED_BY(mutex_);
-  int missing_ ABSL_GUARDED_BY(mutex_);
+  std::set<uint32_t> missing_ ABSL_GUARDED_BY(mutex_);
+  bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace
 
-void AnswerReplays(const ReplayAnswerParts& parts, peer_call::DidYouSee asked,
-                   std::function<void(peer_call::DidYouSee)> done) {
-  Answering::Run(std::make_shared<Answering>(parts, std::move(asked), std::move(done)));
+HurryReplays AnswerReplays(const ReplayAnswerParts& parts, peer_call::DidYouSee asked,
+                           std::function<void(peer_call::DidYouSee)> done) {
+  auto answering = std::make_shared<Answering>(parts, std::move(asked), std::move(done));
+  Answering::Run(answering);
+  return [weak = std::weak_ptr<Answering>(answering)] {
+    if (const auto still = weak.lock()) still->Finish();
+  };
 }
 
 }  // namespace holdfast::node

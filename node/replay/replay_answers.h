@@ -5,7 +5,8 @@
 //
 // Threads:  any; `done` runs where the last read is answered, or inside.
 // Lifetime: what the parts refer to outlives the host's Stop(), which answers all reads.
-// Limits:   kFingerprintsPerQuestionMax rows are read for each group, in the apply context.
+// Limits:   a group that is slow to confirm its leader holds the others up: HurryReplays ends that.
+//           kFingerprintsPerQuestionMax rows are read for each group, in the apply context.
 #pragma once
 
 #include <functional>
@@ -32,7 +33,10 @@ struct ReplayAnswerParts {
       find;
 };
 
-void AnswerReplays(const ReplayAnswerParts& parts, peer_call::DidYouSee asked,
-                   std::function<void(peer_call::DidYouSee)> done);
+// Answers at once, without the groups that have not spoken yet, unless it has answered; any thread.
+using HurryReplays = std::function<void()>;
+
+HurryReplays AnswerReplays(const ReplayAnswerParts& parts, peer_call::DidYouSee asked,
+                           std::function<void(peer_call::DidYouSee)> done);
 
 }  // namespace holdfast::node

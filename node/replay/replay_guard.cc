@@ -71,7 +71,10 @@ void ReplayGuard::AskNode(NodeId node, peer_call::DidYouSee asked, absl::Duratio
 
 void ReplayGuard::Answer(peer_call::DidYouSee asked,
                          std::function<void(peer_call::DidYouSee)> done) {
-  AnswerReplays(answers_, std::move(asked), std::move(done));
+  HurryReplays hurry = AnswerReplays(answers_, std::move(asked), std::move(done));
+  const absl::Duration until = parts_.clock.SinceBoot() + options_.answer_max;
+  MutexLock lock(mutex_);
+  answering_.push_back({until, std::move(hurry)});
 }
 
 void ReplayGuard::SetRestarted() {
@@ -173,12 +176,18 @@ void ReplayGuard::Tick() {
   const std::vector<NodeId> peers = parts_.peers();
   const absl::Duration now = parts_.clock.SinceBoot();
   std::vector<ConfirmBatch::Command> commands;
+  std::vector<HurryReplays> late;
   {
     MutexLock lock(mutex_);
     watch_.KeepOnly({peers.begin(), peers.end()});
     recent_.ForgetOld(now);
     commands = confirms_.Take(now);
+    while (!answering_.empty() && answering_.front().until <= now) {
+      late.push_back(std::move(answering_.front().hurry));
+      answering_.pop_front();
+    }
   }
+  for (const HurryReplays& hurry : late) hurry();
   ProposeConfirms(std::move(commands));
   questions_.Tick();
 }
@@ -204,7 +213,8 @@ void ReplayGuard::ProposeConfirms(std::vector<ConfirmBatch::Command> commands) {
       message.set_queue_id(item.queue_id);
       message.set_sha256(item.sha256);
     }
-    confirm.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+    // Without a stamp nothing is forgotten by time.
+    if (parts_.may_stamp()) confirm.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
     command.set_policy_version(parts_.policy.Current()->version());
     absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
     if (!bytes.ok()) {  // Ids and hashes of our own making.

@@ -16,6 +16,7 @@
 #include <absl/time/time.h>
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <set>
@@ -42,6 +43,8 @@ struct ReplayGuardOptions {
   absl::Duration confirm_interval = absl::Seconds(1);
   // Of one group, with this node.
   size_t confirms_waiting_max = 20'000;
+  // A leader that can't confirm itself for so long is left out of an answer, and asked again.
+  absl::Duration answer_max = absl::Milliseconds(1500);
   // Longer than a question takes.
   absl::Duration linger = absl::Seconds(10);
   size_t recent_max = 50'000;
@@ -53,6 +56,8 @@ class ReplayGuard final : public PeerListener {
     std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
     std::function<KnownLeader(GroupId)> leader_of;
     std::function<void(GroupId, raft::ReadCallback)> read;
+    // Whether this node's clock may be believed.
+    std::function<bool()> may_stamp;
     // ReplayAnswerParts::find.
     std::function<absl::StatusOr<std::optional<queue::QueueId>>(GroupId, std::string_view)> find;
     // PeerRoom::Call().
@@ -116,6 +121,11 @@ class ReplayGuard final : public PeerListener {
   ReplayWatch watch_ ABSL_GUARDED_BY(mutex_);
   RecentSubmissions recent_ ABSL_GUARDED_BY(mutex_);
   ConfirmBatch confirms_ ABSL_GUARDED_BY(mutex_);
+  struct Answering {
+    absl::Duration until;
+    HurryReplays hurry;
+  };
+  std::deque<Answering> answering_ ABSL_GUARDED_BY(mutex_);
   ReplayQuestions questions_;
 };
 

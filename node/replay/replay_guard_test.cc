@@ -43,6 +43,7 @@ class ReplayGuardTest : public testing::Test {
               return alive_[leader] ? KnownLeader{leader, leader == self} : KnownLeader{};
             },
             [](GroupId, const raft::ReadCallback& done) { done(raft::ReadPoint{}); },
+            [] { return true; },
             [this](GroupId group, std::string_view sha256) { return Find(group, sha256); },
             [this](NodeId to, std::string request, absl::Duration, auto done) {
               CallNode(to, request, std::move(done));

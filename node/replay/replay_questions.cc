@@ -93,7 +93,6 @@ struct ReplayQuestions::Shared {
   void TakeAnswer(const Call& call, const absl::StatusOr<peer_call::DidYouSee>& answer)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
     out.erase(call.to);
-    for (const auto& question : call.questions) question->unheard.erase(call.to);
     if (!answer.ok()) {
       resting.insert(call.to);
       return;
@@ -102,8 +101,12 @@ struct ReplayQuestions::Shared {
     for (const uint32_t group : answer->unanswered()) answered.erase(GroupId{group});
     if (answered.size() < call.groups.size()) resting.insert(call.to);
     for (const auto& question : call.questions) {
+      question->unheard.erase(call.to);
       for (const GroupId group : answered) question->groups.erase(group);
-      question->confirmed.insert(answer->confirmed().begin(), answer->confirmed().end());
+    }
+    for (const peer_call::SeenSubmission& confirmed : answer->confirmed()) {
+      if (confirmed.place() >= call.questions.size()) continue;
+      call.questions[confirmed.place()]->confirmed.insert(confirmed.queue_id());
     }
     for (const peer_call::SeenSubmission& seen : answer->seen()) {
       if (seen.place() >= call.questions.size()) continue;
@@ -210,7 +213,7 @@ void ReplayQuestions::Pump(const std::shared_ptr<Shared>& shared) {
     }
   }
   for (const std::shared_ptr<Call>& call : calls) {
-    parts.ask(call->to, call->Request(), shared->options.call_timeout,
+    parts.ask(call->to, call->Request(), shared->options.timeout,
               [shared, call](const absl::StatusOr<peer_call::DidYouSee>& answer) {
                 OnAnswer(shared, call, answer);
               });

@@ -6,7 +6,7 @@
 // makes few calls.
 //
 // A group whose leader doesn't answer (an election, a node that is gone) is asked again, wherever
-// its leader is by then, until the time of the question is up.
+// its leader is by then, until half of commit_timeout has passed (its options).
 //
 // Threads:  thread-safe. `done` runs on whatever thread answers, or inside Ask() or Tick().
 // Lifetime: what Parts refers to outlives Stop(); callbacks of calls may come after it.
@@ -34,9 +34,9 @@ namespace holdfast::node {
 struct ReplayQuestionsOptions {
   NodeId self;
   uint32_t queue_groups = 0;
-  // For an answer in all, and for one call.
+  // For an answer in all. A call may take as long: a group whose leader moves meanwhile is asked
+  // for at the new one.
   absl::Duration timeout = absl::Seconds(5);
-  absl::Duration call_timeout = absl::Seconds(1);
   size_t waiting_max = 10'000;
 };
 

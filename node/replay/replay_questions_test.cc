@@ -103,7 +103,9 @@ TEST_F(ReplayQuestionsTest, WhatTheAcceptingNodeKnowsToBeConfirmedIsNoMatch) {
   AnswerNo(kSelf);
   Take(kOther).done(Saw(0, 2, "01BBBBBBBBBBBBBB"));
   peer_call::DidYouSee confirmed;
-  confirmed.add_confirmed("01BBBBBBBBBBBBBB");
+  peer_call::SeenSubmission& one = *confirmed.add_confirmed();
+  one.set_group(2);
+  one.set_queue_id("01BBBBBBBBBBBBBB");
   Take(kThird).done(confirmed);
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_FALSE(answers_[0]->has_value());
@@ -190,6 +192,27 @@ TEST_F(ReplayQuestionsTest, WhileALikeSubmissionIsDecidedElsewhereAllAreAskedAga
   ASSERT_EQ(calls_.size(), 3u);
   AnswerNo(kThird);
   AnswerNo(kSelf);
+  Take(kOther).done(Saw(0, 2, "01BBBBBBBBBBBBBB"));
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_EQ((*answers_[0])->queue_id, "01BBBBBBBBBBBBBB");
+}
+
+// It leads nothing, but only it knows that such a submission is under way.
+TEST_F(ReplayQuestionsTest, ANodeThatIsHeardIsAskedAgainWhenItsCallFails) {
+  leaders_[GroupId{3}] = kOther;
+  Ask("x");
+  AnswerNo(kSelf);
+  Take(kThird).done(absl::UnavailableError("the connection broke"));
+  AnswerNo(kOther);
+  EXPECT_TRUE(answers_.empty());
+  Tick();
+  peer_call::DidYouSee under_way;
+  under_way.add_under_way(0);
+  Take(kThird).done(under_way);
+  EXPECT_TRUE(answers_.empty());
+  Tick();
+  AnswerNo(kSelf);
+  AnswerNo(kThird);
   Take(kOther).done(Saw(0, 2, "01BBBBBBBBBBBBBB"));
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_EQ((*answers_[0])->queue_id, "01BBBBBBBBBBBBBB");

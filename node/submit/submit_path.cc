@@ -93,6 +93,8 @@ class GroupSubmission final : public smtp::Submission {
 
 GroupSubmission::~GroupSubmission() {
   if (!chunk_proposed_ || decided_) return;
+  // An abandoned id is remembered by its stamp; a leader's sweep finds what is left without one.
+  if (!path_.parts_.health.MayStamp().ok()) return;
   command::Command command;
   command::Abandon& abandon = *command.mutable_abandon();
   abandon.set_queue_id(queue_id_);

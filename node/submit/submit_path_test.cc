@@ -61,6 +61,7 @@ class SubmitPathTest : public testing::Test {
               if (reads_ok_) return done(raft::ReadPoint{});
               done(absl::FailedPreconditionError("not the leader"));
             },
+            [] { return true; },
             [this](GroupId, std::string_view) {
               return absl::StatusOr<std::optional<queue::QueueId>>(seen_);
             },

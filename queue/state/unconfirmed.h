@@ -1,7 +1,7 @@
 // queue/state/unconfirmed.h
 // Submissions whose client may offer them again: the answer to their end was lost, or may have
 // been. Which fingerprint makes two submissions the same is the node's business
-// (node/submit/fingerprint). Threads: any; reads nothing but the rows.
+// (node/replay/fingerprint). Threads: any; reads nothing but the rows.
 #pragma once
 
 #include <absl/time/time.h>

@@ -13,6 +13,7 @@
 #include "base/random.h"
 #include "raft/host/body_mender.h"
 #include "raft/host/fill_bodies.h"
+#include "raft/host/garbage_run.h"
 #include "raft/host/group_log.h"
 #include "raft/host/offer_room.h"
 #include "raft/host/replica.h"
@@ -91,11 +92,6 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Collect(GroupId group) override;
 
  private:
-  // What installs left behind, being removed.
-  struct Garbage {
-    GroupId group;
-    std::optional<std::vector<BodyKey>> live;  // Sorted; nullopt: only rows are to go.
-  };
   struct Refusal {
     ProposeCallback done;
     absl::Status status;
@@ -128,9 +124,6 @@ class GroupHost::Impl final : public ReplicaEffects,
   Replica* Find(GroupId group);
   // Members but this node, the leader first.
   std::vector<NodeId> OthersOf(GroupId group) const;
-
-  // In the storage context.
-  void CollectSlice(const std::shared_ptr<Garbage>& garbage);
 
   const GroupHostOptions options_;
   const GroupHostContexts contexts_;
@@ -532,47 +525,13 @@ void GroupHost::Impl::GivePulled(PulledSnapshot pulled) {
 }
 
 void GroupHost::Impl::Collect(GroupId group) {
-  StateMachine* machine = &Find(group)->machine();
-  // Here, beside no Apply(), rows are of one moment. Later ones list no older body that these
-  // don't.
-  contexts_.apply.Post([self = shared_from_this(), machine, group] {
-    if (self->closed_) return;
-    auto garbage = std::make_shared<Garbage>();
-    garbage->group = group;
-    absl::Status status;
-    if (self->store_.DeadBodiesPending(group)) {
-      garbage->live.emplace();
-      status = machine->LiveBodies(*self->store_.Reader(group), [&](const BodyRef& ref) {
-        garbage->live->push_back(ref.key);
-        return true;
-      });
-    }
-    if (!status.ok()) {
-      Log(LogLevel::kError, "garbage_kept",
-          {{"group", group.value()}, {"reason", holdfast::Message(status)}});
-      self->PostToRaft([self, group] { self->intake_.GarbageCollected(group, false); });
-      return;
-    }
-    if (garbage->live) std::sort(garbage->live->begin(), garbage->live->end());
-    self->contexts_.storage.Post([self, garbage] { self->CollectSlice(garbage); });
-  });
-}
-
-void GroupHost::Impl::CollectSlice(const std::shared_ptr<Garbage>& garbage) {
-  if (closed_) return;
-  const absl::StatusOr<bool> clean =
-      store_.CollectGarbage(garbage->group, garbage->live, options_.snapshots.garbage_steps);
-  if (clean.ok() && !*clean) {
-    // Behind the writes that wait: those are not held up by more than one slice.
-    contexts_.storage.Post([self = shared_from_this(), garbage] { self->CollectSlice(garbage); });
-    return;
-  }
-  if (!clean.ok()) {
-    Log(LogLevel::kError, "garbage_kept",
-        {{"group", garbage->group.value()}, {"reason", holdfast::Message(clean.status())}});
-  }
-  PostToRaft(
-      [this, group = garbage->group, good = clean.ok()] { intake_.GarbageCollected(group, good); });
+  auto done = [self = shared_from_this(), group](bool clean) {
+    self->PostToRaft([self, group, clean] { self->intake_.GarbageCollected(group, clean); });
+  };
+  const GarbageRun::Parts parts{store_, contexts_.apply, contexts_.storage, Find(group)->machine(),
+                                [self = shared_from_this()] { return self->closed_.load(); }};
+  std::make_shared<GarbageRun>(parts, group, options_.snapshots.garbage_steps, std::move(done))
+      ->Start();
 }
 
 std::vector<NodeId> GroupHost::Impl::OthersOf(GroupId group) const {

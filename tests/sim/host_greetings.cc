@@ -1,6 +1,7 @@
 #include "tests/sim/host_greetings.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/text.h"
 
@@ -11,8 +12,15 @@ absl::Duration HostGreetings::UpTo(absl::Duration most) {
 }
 
 std::optional<NodeId> HostGreetings::Knower(HostNode& node) {
+  const std::vector<GroupId> groups = node.groups();
   for (const auto& [id, peer] : nodes_) {
-    if (id == node.id() || !peer->running() || peer->forgetful() || !connects_(id, node.id())) {
+    const bool awaited =
+        std::all_of(groups.begin(), groups.end(), [&node, peer = id](GroupId group) {
+          const std::vector<NodeId> voters = node.RecordOf(group).conf_state.voters;
+          return std::find(voters.begin(), voters.end(), peer) != voters.end();
+        });
+    if (!awaited || id == node.id() || !peer->running() || peer->forgetful() ||
+        peer->paused_until() > shared_.loop.now() || !connects_(id, node.id())) {
       continue;
     }
     for (const raft::Acknowledgement& given : peer->host().AcknowledgedBy(node.id())) {

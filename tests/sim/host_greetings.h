@@ -31,7 +31,8 @@ class HostGreetings {
   uint64_t found() const { return found_; }
 
  private:
-  // A peer that could tell now that the node has forgotten a promise.
+  // A peer that could tell now that the node has forgotten a promise, and whom all its replicas, as
+  // they remember their groups, wait for.
   std::optional<NodeId> Knower(HostNode& node);
   void Later(NodeId node, uint64_t life, NodeId peer);
   void Meet(NodeId node, uint64_t life, NodeId peer);

@@ -49,9 +49,7 @@ class HostNetwork {
   void CutOrMend();
   void Mend() { cut_.clear(); }
   // Both directions are open.
-  bool Connects(NodeId a, NodeId b) const {
-    return !cut_.contains({a, b}) && !cut_.contains({b, a});
-  }
+  bool Connects(NodeId a, NodeId b) const { return !IsCut(a, b) && !IsCut(b, a); }
 
   uint64_t delivered() const { return delivered_; }
 
