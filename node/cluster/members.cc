@@ -39,7 +39,9 @@ std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& g
                   format("node {} becomes a learner", row.node.value()));
   }
   const auto member = group.members.find(row.node);
-  if (member == group.members.end() || !member->second.active ||
+  // Who has acknowledged nothing may not have begun: it asks the control group for that, which must
+  // not wait for its vote. A new member counts as active, and a short log as caught up with.
+  if (member == group.members.end() || !member->second.active || member->second.match == 0 ||
       member->second.match + kPromoteWithinEntries < group.last) {
     return std::nullopt;
   }

@@ -58,6 +58,15 @@ TEST(MembersTest, AnAdmittedNodeLearnsFirstAndVotesWhenItHasCaughtUp) {
   EXPECT_FALSE(Next(Group({kOne, kTwo, kThree, kFour}), {Admitted(kFour)}).has_value());
 }
 
+TEST(MembersTest, WhoHasAcknowledgedNothingDoesNotVoteHoweverShortTheLog) {
+  raft::GroupStatus group = Group({kOne, kTwo, kThree}, {kFour});
+  group.last = kPromoteWithinEntries / 2;
+  group.members[kFour] = {0, /*active=*/true, /*learner=*/true};
+  EXPECT_FALSE(Next(group, {Admitted(kFour, kTwo)}, kOne, /*may_leave=*/false).has_value());
+  group.members[kFour].match = 1;
+  EXPECT_TRUE(Next(group, {Admitted(kFour, kTwo)}, kOne, /*may_leave=*/false).has_value());
+}
+
 TEST(MembersTest, AReplacementTakesThePlaceInOneStep) {
   const auto step =
       Next(Group({kOne, kTwo, kThree}, {kFour}), {Admitted(kFour, /*replaces=*/kTwo)});

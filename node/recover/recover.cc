@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "node/amnesia.h"
 #include "node/config/process.h"
 #include "node/groups/control_machine.h"
 #include "node/groups/group_tables.h"
@@ -258,7 +259,7 @@ std::string Position::ToText() const {
 absl::StatusOr<Position> Position::FromText(std::string_view text) {
   const absl::Status bad = MakeStatus(
       absl::StatusCode::kInvalidArgument,
-      "not what --show prints behind `position:`; it begins with `node 3: 0:7/120 1:6/99`");
+      "not what `recover` prints behind `position:`; it begins with `node 3: 0:7/120 1:6/99`");
   // Reads a number and the character behind it, if one is wanted.
   const auto number = [&text](auto& value, char behind) {
     const auto read = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -304,6 +305,11 @@ int RunRecover(const NodeSettings& settings, const RecoverOptions& options,
   if (!survivor.ok()) return Fail(streams, survivor.status());
   Show(*survivor, streams.out);
   for (const Position& other : others) CompareWith(PositionOf(*survivor), other, streams.out);
+  // A node that was found to have forgotten something never starts again, so it can't go on alone.
+  if (absl::Status whole = CheckNoAmnesia(settings.data_dir); !whole.ok()) {
+    streams.out << "THIS STORE HAS LOST ACKNOWLEDGED DATA and can't be recovered from\n";
+    return Fail(streams, whole);
+  }
   if (!options.accept_loss) return kDone;
   if (survivor->sole_voter) {
     return Fail(streams, absl::FailedPreconditionError(

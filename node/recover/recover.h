@@ -28,7 +28,7 @@ struct RecoverOptions {
   bool accept_loss = false;
   // The cluster's id, instead of the question for it.
   std::string yes_accept_loss;
-  // "position" lines that --show printed on other survivors.
+  // "position" lines that `recover` printed on other survivors.
   std::vector<std::string> others;
 };
 
@@ -41,7 +41,7 @@ struct LogEnd {
   auto operator<=>(const LogEnd&) const = default;
 };
 
-// What `--show` prints for others to compare with: "node 3: 0:7/120 1:6/99 ...", group:term/index.
+// What `recover` prints for others to compare with: "node 3: 0:7/120 1:6/99 ...", group:term/index.
 struct Position {
   NodeId node;
   std::map<GroupId, LogEnd> ends;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 #include <sstream>
 
 #include "base/clock.h"
@@ -109,6 +110,17 @@ TEST_F(RecoverTest, GoesOnAloneInANewIncarnation) {
   EXPECT_EQ(Incarnation().size(), 32u);
   EXPECT_EQ(Run(options, "trial\n"), 1);
   EXPECT_NE(err_.str().find("only voter of every group"), std::string::npos) << err_.str();
+}
+
+TEST_F(RecoverTest, RefusesAStoreThatWasFoundToHaveForgottenSomething) {
+  std::ofstream(settings_.data_dir + "/amnesiac") << "group 3 ends too early";
+  RecoverOptions options;
+  options.accept_loss = true;
+  EXPECT_EQ(Run(options, "trial\n"), 1);
+  EXPECT_NE(out_.str().find("LOST ACKNOWLEDGED DATA"), std::string::npos) << out_.str();
+  EXPECT_NE(err_.str().find("group 3 ends too early"), std::string::npos) << err_.str();
+  EXPECT_EQ(Voters().size(), 3u);
+  EXPECT_EQ(Incarnation(), "");
 }
 
 TEST_F(RecoverTest, RefusesWhatIsNoSurvivor) {
