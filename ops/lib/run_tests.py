@@ -114,24 +114,15 @@ def run_lint():
     return passed, len(checks) - passed
 
 
-def run_counted(*command, shown_max=4000):
-    """Counts of a command whose output has the line `N passed, N failed`; prints the output's last `shown_max`."""
+def run_counted(*command):
+    """Counts of a command whose output has the line `N passed, N failed`."""
     run = subprocess.run(command, cwd=ROOT, check=False, capture_output=True, text=True)
-    print(run.stdout[-shown_max:], run.stderr[-2000:], flush=True)
+    print(run.stdout[-4000:], run.stderr[-2000:], flush=True)
     lines = COUNT_LINE.findall(run.stdout)
     if not lines:
         return 0, 1
     passed, failed = int(lines[-1][0]), int(lines[-1][1])
     return passed, failed if run.returncode == 0 else max(failed, 1)
-
-
-def run_chaos(minutes):
-    build = subprocess.run([BAZEL, "build", "--config=opt", "//node:holdfastd", "//ops/cli:holdfast",
-                            "//ops/bench:holdfast-bench", "//ops/chaos:fault_shim.so"], cwd=ROOT, check=False)
-    if build.returncode != 0:
-        return 0, 1
-    return run_counted("/usr/bin/python3", "ops/lib/chaos.py", "--minutes", str(minutes),
-                       shown_max=100_000)
 
 
 def run_oracle(folder):
@@ -151,7 +142,6 @@ def steps(options):
     yield "lint", run_lint
     yield "models", lambda: run_counted("/usr/bin/python3", "tests/models/run.py")
     yield "tests, optimised (g++)", lambda: run_bazel("opt", ["//..."])
-    yield "chaos", lambda: run_chaos(options.chaos_minutes)
     yield "tests under ASan and UBSan (clang)", lambda: run_bazel(
         "asan", ["//..."], "--test_tag_filters=-noasan,-local", "--build_tests_only")
     yield "contexts under TSan", lambda: run_bazel("tsan", ["//..."], "--test_tag_filters=tsan", "--build_tests_only")
@@ -164,7 +154,6 @@ def main():
     parser = argparse.ArgumentParser(prog="ops/dev test", description=__doc__)
     parser.add_argument("--oracle", metavar="DIR", help="folder of etcd-io/raft's data-driven scripts")
     parser.add_argument("--fuzz-seconds", type=int, default=30, help="for each fuzz target")
-    parser.add_argument("--chaos-minutes", type=float, default=3.0)
     options = parser.parse_args()
     total_passed = total_failed = 0
     table = []
