@@ -305,8 +305,8 @@ TEST(PolicyTest, AnEmptyTextIsTheDefaultPolicy) {
 TEST(PolicyTest, ReplaysAreRememberedAsLongAsItSays) {
   const auto result = ReadPolicy("replays { remember_for: \"0s\" messages_max: 7 }");
   ASSERT_TRUE(result.ok());
-  EXPECT_EQ(result.settings->replays.remember_for, absl::ZeroDuration());
-  EXPECT_EQ(result.settings->replays.messages_max, 7u);
+  EXPECT_EQ(result.settings.replays.remember_for, absl::ZeroDuration());
+  EXPECT_EQ(result.settings.replays.messages_max, 7u);
   EXPECT_FALSE(ReadPolicy("replays { messages_max: 1000001 }").ok());
 }
 
