@@ -492,7 +492,7 @@ def newer_store_format():
 
 
 def unreadable_bodies():
-    """What can't be read is not sent, not even in part; it is said, it waits, and others go on."""
+    """What can't be read is not sent, not even in part; what no node has is held, with the reason, and others go on."""
     with sink_module.Sink() as sink:
         options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{harness.free_port()}"}, retry_waits=("1s",))
         with harness.Node(options) as node:
@@ -509,9 +509,12 @@ def unreadable_bodies():
             node.cli("policy", "apply", str(policy))
             lifecycle.send(node, "user@two.test", "whole")
             wait_until(lambda: lifecycle.copies_of(sink, "whole"), 20, "the other message is delivered")
-            wait_until(lambda: "can't be read" in (entry_for(node, "one.test") or {}).get("last_status", ""), 20,
-                       lambda: f"the reason at the message: {entry_for(node, 'one.test')}")
-            expect("event=body_unreadable" in node.log_text(), f"the log says so:\n{node.log_tail(5)}")
+            wait_until(lambda: node.queue()["held_messages"] == 1, 20, lambda: f"it is held:\n{node.log_tail(5)}")
+            held = node.cli_json("queue", "list", "--state", "held")["messages"][0]
+            reason = node.cli_json("queue", "show", held["queue_id"])["message"]["held_reason"]
+            expect("none of 0 other members has it" in reason, f"why it is held: {reason!r}")
+            for event in ("body_unreadable", "body_lost"):
+                expect(f"event={event}" in node.log_text(), f"the log says {event}:\n{node.log_tail(5)}")
             expect_equal(len(sink.records()), 1, "messages at the sink")
 
 
