@@ -32,14 +32,21 @@ TAKE_OVER_SECONDS = 30.0
 LOCAL_PARTS = ("late", "user", "late", "late", "defer", "late", "user", "reject")
 
 
+def settled_dots(world, host):
+    """Attempts past the dot for long enough that nobody can call it a race, and not answered for a while yet."""
+    now = time.monotonic()
+    return sum(1 for copy in world.sink.account_parts()[0]
+               if copy.host == host and copy.recipient.startswith("late") and 0.3 < now - copy.at < LATE_SECONDS - 1)
+
+
 def get_under_way(world, number):
     """Until the node has attempts that the sink holds before the final dot, and others past it."""
     host = cluster_module.host_name(number)
     cases.wait_until(lambda: world.sink.open_dots(host) >= OPEN_DOTS_MIN, 60, f"attempts of {host} past the dot")
     world.sink.hold(host)
-    cases.wait_until(lambda: world.sink.held(host) >= HELD_MIN and world.sink.open_dots(host) >= OPEN_DOTS_MIN, 60,
+    cases.wait_until(lambda: world.sink.held(host) >= HELD_MIN and settled_dots(world, host) >= OPEN_DOTS_MIN, 60,
                      lambda: f"attempts of {host} before the dot ({world.sink.held(host)}) and past it "
-                             f"({world.sink.open_dots(host)})", poll=0.01)
+                             f"({settled_dots(world, host)})", poll=0.01)
 
 
 def groups_led(node):

@@ -224,7 +224,7 @@ CASES = (
     ("a clean restart keeps what is deferred", stop_keeps_what_is_deferred),
     ("a second process on the same data is refused", second_process_on_the_same_data_is_refused),
     ("an unknown field in the node file", refused_start, append_node('hostnam: "x.test"\n'),
-     (":9:1:", "hostnam", "did you mean")),
+     (":10:1:", "hostnam", "did you mean")),
     ("a wrong value in the node file", refused_start, append_node('user: "no such user"\n'), ("node.textproto:",)),
     ("a wrong policy file", refused_start, replace_policy('trusted_networks: "0.0.0.0/0"\n'),
      ("policy.textproto:1:",)),
