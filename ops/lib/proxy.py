@@ -53,8 +53,8 @@ class Network:
         self._call(self._set(lambda here, there: (here, there) != (sender, receiver), also_cut=True))
 
     def cut_towards(self, number):
-        """What the others send on connections of their own no longer reaches node `number`; what it sends arrives."""
-        self._call(self._set(lambda _here, there: number != there))
+        """Nothing reaches node `number` any more; what it sends arrives."""
+        self._call(self._set(lambda _sender, receiver: receiver != number, also_cut=False))
 
     def heal(self):
         self._call(self._set(lambda _sender, _receiver: True, also_cut=False))
