@@ -93,6 +93,7 @@ class HostSim {
   void Heal();
   // Empty when everything has settled, or what has not.
   std::string Unsettled();
+  bool Pulling() const;
   void SettleWithin(absl::Duration most);
   size_t LostNodes() const;
 
