@@ -25,10 +25,12 @@
 #include "node/cluster/load_watch.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
+#include "node/delivery/attempt_edges.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
 #include "node/delivery/group_duties.h"
+#include "node/delivery/intent_router.h"
 #include "node/groups/control_machine.h"
 #include "node/groups/queue_machine.h"
 #include "node/io_pool.h"
@@ -41,6 +43,7 @@
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
+#include "node/queue_service.h"
 #include "node/replay/find_replay.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
@@ -67,21 +70,6 @@ constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
 // And so long for the last confirmations to be in the groups.
 constexpr absl::Duration kFlushConfirmsTimeout = absl::Seconds(2);
 
-// Routes an attempt's intent to the duties of its group.
-class IntentRouter final : public IntentRecorder {
- public:
-  void Set(std::vector<std::unique_ptr<GroupDuties>>* duties) { duties_ = duties; }
-  void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) override {
-    (*duties_)[task.group.value() - 1]->RecordIntent(task, std::move(done));
-  }
-  void ConfirmLeadership(const AttemptTask& task, std::function<void(absl::Status)> done) override {
-    (*duties_)[task.group.value() - 1]->ConfirmLeadership(task, std::move(done));
-  }
-
- private:
-  std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
-};
-
 }  // namespace
 
 class Node::Impl {
@@ -107,6 +95,11 @@ class Node::Impl {
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
   void StartRouter();
+  PeerCaller PeerCalls() {
+    return [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
+      room_.Call(to, std::move(request), timeout, std::move(done));
+    };
+  }
   KnownLeader LeaderOf(GroupId group) const;
   void StartReplays();
   peer_call::Beat MakeBeat() const;
@@ -322,7 +315,7 @@ void Node::Impl::MakeDuties() {
                         duties_, kQueueGroupsDefault});
   const DutyParts parts{*host_,
                         Proposer(),
-                        UnderWayQuestions(room_),
+                        UnderWayQuestions(PeerCalls()),
                         *apply_context_,
                         *store_,
                         policy_,
@@ -350,6 +343,7 @@ void Node::Impl::MakeDuties() {
   for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
     options.scheduler.first_attempt_id = (uint64_t{group} << 40) + 1;
     options.scheduler.seed = random.Next();
+    options.seed = random.Next();
     duties_.push_back(std::make_unique<GroupDuties>(GroupId{group}, parts, options));
     machines_.push_back(
         std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
@@ -402,12 +396,12 @@ absl::Status Node::Impl::StartGroups() {
   StartReplays();
   submit_ = std::make_unique<SubmitPath>(
       SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
-      settings_.node_id, settings_.sessions.memory_bytes_max);
+      settings_.node_id, settings_.sessions.memory_bytes_max, Random::FromKernel().Next());
   sink_.Set(submit_.get());
 
-  runner_ =
-      std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), io_, *store_, intents_, clock_);
-  HOLDFAST_RETURN_IF_ERROR(runner_->Open());
+  HOLDFAST_ASSIGN_OR_RETURN(AttemptEdges edges, NetworkEdges(io_, settings_.resolver));
+  runner_ = std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), std::move(edges), *store_,
+                                            intents_, clock_);
   gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
                                         settings_.attempts.memory_bytes_max);
   // Twice the attempts: those of this process, and as many suspects that wait for their turn.
@@ -507,9 +501,7 @@ void Node::Impl::StartRouter() {
       },
       [this](GroupId group) { return LeaderOf(group); }, nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
-    parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
-      room_.Call(to, std::move(request), timeout, std::move(done));
-    };
+    parts.call = PeerCalls();
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/peers/peer_calls.h"
 #include "node/version.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"

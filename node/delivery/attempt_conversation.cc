@@ -174,8 +174,9 @@ smtp::ConnectionOptions AttemptConversation::MakeConnectionOptions() const {
   options.timeouts.final_dot = attempts.final_dot_timeout;
   options.source_ipv4 = smtp::IpAddress::Parse(attempts.source_ipv4);
   options.source_ipv6 = smtp::IpAddress::Parse(attempts.source_ipv6);
-  options.tls_opportunistic = place_.tls_opportunistic;
-  options.tls_verify = place_.tls_verify;
+  options.tls_opportunistic = runner_.tls_opportunistic_;
+  options.tls_verify = runner_.tls_verify_;
+  options.connector = runner_.connector_;
   return options;
 }
 

@@ -77,7 +77,7 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
                              },
                              parts.clock},
           options.lease)),
-      random_(Random::FromKernel()),
+      random_(options.seed),
       claims_(options.node, kClaimLifetime),
       unreadable_(UnreadableParts()) {}
 
@@ -409,7 +409,15 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   }
   MadeOutcome made = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
                                     report, *task->policy, random_.Next());
+  if (options_.mutation == NodeMutation::kNoticeTwice && !made.notices.empty()) {
+    made.notices.push_back(made.notices.front());
+    made.notices.back().enqueue.set_queue_id(parts_.next_queue_id());
+  }
   const uint64_t attempt_id = task->attempt_id;
+  if (options_.mutation == NodeMutation::kForgetOutcomes && !ours) {
+    EndGrant(key, attempt_id, kind, text);
+    return;
+  }
   recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text] {
     EndGrant(key, attempt_id, kind, text);
   });
@@ -473,6 +481,7 @@ void GroupDuties::PutOffUnreadable(const queue::UnitKey& key, uint64_t attempt_i
 }
 
 void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) {
+  if (options_.mutation == NodeMutation::kNoIntent) return done(absl::OkStatus());
   command::Intent intent;
   intent.set_queue_id(task.queue_id);
   intent.set_unit(task.unit);
@@ -481,8 +490,9 @@ void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl:
   intent.set_boot_id(options_.boot_id);
   intent.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
   const absl::Duration since = parts_.clock.SinceBoot();
-  auto recorded = [lease = lease_, since, done](const absl::Status& status) {
-    if (status.ok()) {
+  const bool no_lease = options_.mutation == NodeMutation::kNoLease;
+  auto recorded = [lease = lease_, since, done, no_lease](const absl::Status& status) {
+    if (status.ok() && !no_lease) {
       lease->Confirm(since, done);
     } else {
       done(status);
@@ -536,7 +546,8 @@ void GroupDuties::SettleInDoubt() {
     const absl::Duration age = parts_.clock.Now() - unit.since;
     const absl::Duration known_since = std::max(leading_since_, now - age);
     const absl::Duration wait_from = claims_.WaitFrom(unit.attempt, known_since, now);
-    if (wait_from + policy->settings().in_doubt_wait > now) continue;
+    const bool waits = wait_from + policy->settings().in_doubt_wait > now;
+    if (waits && options_.mutation != NodeMutation::kSettleAtOnce) continue;
     SettleOne(unit, *policy);
   }
 }

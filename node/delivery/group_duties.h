@@ -40,6 +40,7 @@
 #include "node/delivery/unreadable_units.h"
 #include "node/groups/group_tables.h"
 #include "node/node_metrics.h"
+#include "node/node_mutation.h"
 #include "queue/schedule/attempt_permits.h"
 #include "queue/schedule/scheduler.h"
 #include "raft/host/group_host.h"
@@ -82,6 +83,8 @@ struct DutyOptions {
   // See LeaderLease.
   absl::Duration lease;
   queue::SchedulerOptions scheduler;
+  uint64_t seed = 0;  // Of the jitter in retries.
+  NodeMutation mutation = NodeMutation::kNone;
 };
 
 class GroupDuties {
@@ -120,6 +123,7 @@ class GroupDuties {
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
   const queue::Scheduler& scheduler() const { return scheduler_; }
+  NodeMutation mutation() const { return options_.mutation; }
 
  private:
   void RunScheduler(bool all_due = true);

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/random.h"
 #include "node/await_callback.h"
 #include "node/replay/fingerprint.h"
 #include "node/submit/envelope_codec.h"
@@ -256,10 +255,8 @@ boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
   co_return NotOurs(std::move(status));
 }
 
-SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max)
-    : parts_(parts),
-      memory_(memory_bytes_max),
-      ids_(node, static_cast<uint32_t>(Random::FromKernel().Next())) {}
+SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max, uint64_t seed)
+    : parts_(parts), memory_(memory_bytes_max), ids_(node, static_cast<uint32_t>(seed)) {}
 
 void SubmitPath::Confirmed(const std::string& queue_id) {
   if (parts_.replays != nullptr) parts_.replays->Confirmed(queue_id);

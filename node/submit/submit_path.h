@@ -53,7 +53,8 @@ class SubmitPath final : public smtp::MessageSink {
     ReplayGuard* replays = nullptr;
   };
 
-  SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max);
+  // `seed`: of what tells the queue ids of two lives apart.
+  SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max, uint64_t seed);
 
   absl::StatusOr<std::unique_ptr<smtp::Submission>> Begin(
       std::shared_ptr<const smtp::Envelope> envelope) override;

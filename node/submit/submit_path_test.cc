@@ -30,7 +30,7 @@ class SubmitPathTest : public testing::Test {
                  Propose(std::move(proposal), done);
                },
                leaders_, policy_, clock_, metrics_, health_, with_replays ? &guard_ : nullptr},
-              NodeId{1}, 16 << 20) {
+              NodeId{1}, 16 << 20, /*seed=*/1) {
     leaders_.Set(GroupId{2}, true);
     health_.disk().BeginLook();
     health_.disk().EndLook(uint64_t{1} << 30, 0);
