@@ -39,5 +39,6 @@ struct Floor {
 
 Floor CoreFloor();
 Floor HostFloor();
+Floor NodeFloor();
 
 }  // namespace holdfast::raft_test

@@ -2,6 +2,7 @@
 #include "tests/raft/group_sim.h"
 #include "tests/sim/floor.h"
 #include "tests/sim/host_sim.h"
+#include "tests/sim/node_sim.h"
 
 namespace holdfast::raft_test {
 namespace {
@@ -26,6 +27,16 @@ HostSimOptions HostOptions(const FloorArguments& arguments) {
   if (arguments.members > 0) options.members = Members::kChange;
   if (arguments.members == 0) options.members = Members::kStay;
   options.mutation = static_cast<raft::HostMutation>(arguments.mutation);
+  return options;
+}
+
+NodeSimOptions NodeOptions(const FloorArguments& arguments) {
+  NodeSimOptions options;
+  options.seed = arguments.seed;
+  if (arguments.seconds > 0) options.seconds = arguments.seconds;
+  options.nodes = arguments.nodes;
+  options.trace = arguments.trace;
+  options.mutation = static_cast<node::NodeMutation>(arguments.mutation);
   return options;
 }
 
@@ -68,6 +79,27 @@ Floor HostFloor() {
         arguments.members < 0 ? "" : format(" --members {}", arguments.members);
     return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}", options.seed,
                   options.seconds, options.nodes, static_cast<int>(options.mutation), members);
+  };
+  return floor;
+}
+
+Floor NodeFloor() {
+  Floor floor;
+  floor.name = "node";
+  floor.run = [](const FloorArguments& arguments) {
+    const NodeSimResult result = RunNodeSim(NodeOptions(arguments));
+    return FloorOutcome{
+        result.error, result.hash,
+        format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged, {} "
+               "recipients delivered, {} failed, {} taken by remotes, {} attempts in doubt, {} "
+               "recipients twice",
+               result.events, result.elected, result.crashes, result.sent, result.acknowledged,
+               result.delivered, result.failed, result.taken, result.doubts, result.repeats)};
+  };
+  floor.replay = [](const FloorArguments& arguments) {
+    const NodeSimOptions options = NodeOptions(arguments);
+    return format("--floor node --seed {} --seconds {} --nodes {} --mutation {}", options.seed,
+                  options.seconds, options.nodes, static_cast<int>(options.mutation));
   };
   return floor;
 }

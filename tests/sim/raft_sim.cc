@@ -3,7 +3,8 @@
 //   raft_sim --seed N [--trace]  one seed, twice: both runs must be equal
 //   raft_sim --seeds N           seeds 1 to N, on each floor
 //   raft_sim --minutes N         fresh seeds for that long, shared by the floors
-//   --floor core|host|both       core: groups of cores; host: whole GroupHosts on simulated stores
+//   --floor core|host|node|both  core: groups of cores; host: whole GroupHosts on simulated stores;
+//                                node: whole relay nodes; both: the first two
 //   --from N                     the first seed of the latter two
 //   --jobs N                     processes that share the seeds
 //   --twice-in N                 one seed in N is run twice, and must be equal (default 10)
@@ -84,8 +85,8 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
     const uint64_t value = std::strtoull(argv[i], &end, 10);
     if (end == argv[i] || *end != '\0' || !ParseNumber(name, value, arguments)) return false;
   }
-  const bool known =
-      arguments.floor == "core" || arguments.floor == "host" || arguments.floor == "both";
+  const bool known = arguments.floor == "core" || arguments.floor == "host" ||
+                     arguments.floor == "node" || arguments.floor == "both";
   return known && arguments.jobs > 0 && arguments.twice_in > 0 &&
          (arguments.seed > 0) + (arguments.seeds > 0) + (arguments.minutes > 0) == 1;
 }
@@ -180,16 +181,19 @@ Counts RunFloor(const Floor& floor, const Arguments& arguments, SteadyClock::tim
 int Main(int argc, char** argv) {
   Arguments arguments;
   if (!Parse(argc, argv, arguments)) {
-    std::fprintf(stderr,
-                 "usage: raft_sim --seed N [--trace] | --seeds N | --minutes N\n"
-                 "  [--floor core|host|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
-                 "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--mutation N]\n");
+    std::fprintf(
+        stderr,
+        "usage: raft_sim --seed N [--trace] | --seeds N | --minutes N\n"
+        "  [--floor core|host|node|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
+        "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--mutation N]\n");
     return 2;
   }
   SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.
   std::vector<Floor> floors;
-  if (arguments.floor != "host") floors.push_back(CoreFloor());
-  if (arguments.floor != "core") floors.push_back(HostFloor());
+  const std::string& chosen = arguments.floor;
+  if (chosen == "core" || chosen == "both") floors.push_back(CoreFloor());
+  if (chosen == "host" || chosen == "both") floors.push_back(HostFloor());
+  if (chosen == "node") floors.push_back(NodeFloor());
   const auto all_of_it = std::chrono::minutes(arguments.minutes);
   Counts sum;
   for (const Floor& floor : floors) {
