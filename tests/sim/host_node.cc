@@ -120,6 +120,7 @@ bool HostNode::Start() {
   if (lost_image_ && !forgetful_) {
     shared_.checker.Fail(format("node {}: a store that lost synced writes opens", id().value()));
   }
+  for (SimContext& context : contexts_) context.Revive();
   store_ = *std::move(store);
   wire_ = std::make_unique<Wire>(*this);
   raft::GroupHostOptions options = options_;
@@ -145,7 +146,7 @@ void HostNode::End(bool cut_power) {
   inside_->End();
   links_.forget(id());
   host_.reset();
-  for (SimContext& context : contexts_) context.Clear();
+  for (SimContext& context : contexts_) context.Kill();
   inside_.reset();
   store_.reset();
   wire_.reset();
