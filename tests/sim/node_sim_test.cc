@@ -1,5 +1,5 @@
 // Whole nodes from seeds: a share of them is clean, with faults and mail that did happen; equal
-// seeds give equal runs; and bugs that are put back (DutyOptions::mutation) are found.
+// seeds give equal runs; and bugs that are put back (NodeMutation) are found.
 #include "tests/sim/node_sim.h"
 
 #include <gtest/gtest.h>
@@ -74,10 +74,7 @@ TEST_P(NodeMutationTest, IsFoundBySeeds) {
 INSTANTIATE_TEST_SUITE_P(
     Bugs, NodeMutationTest,
     testing::Values(Bug{NodeMutation::kNoIntent, "NoIntent", 10},
-                    Bug{NodeMutation::kSettleAtOnce, "SettleAtOnce", 10},
-                    Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10},
-                    Bug{NodeMutation::kNoticeTwice, "NoticeTwice", 10},
-                    Bug{NodeMutation::kOfferUnknownAgain, "OfferUnknownAgain", 10}),
+                    Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 }  // namespace
