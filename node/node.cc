@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 #include <utility>
@@ -395,7 +396,8 @@ absl::Status Node::Impl::StartGroups() {
   StartRouter();
   StartReplays();
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
+      SubmitPath::Parts{std::bind_front(&ProposeRouter::Propose, router_.get()), leaders_, policy_,
+                        clock_, metrics_, health_, replays_.get(), settings_.timing.commit_timeout},
       settings_.node_id, settings_.sessions.memory_bytes_max);
   sink_.Set(submit_.get());
 
