@@ -59,9 +59,11 @@ absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
   bool fits = asked.sha256_size() <= kFingerprintsPerQuestionMax &&
               asked.groups_size() <= kGroupsPerBeatMax &&
               asked.unanswered_size() <= kGroupsPerBeatMax &&
+              asked.points_size() <= kGroupsPerBeatMax &&
               asked.under_way_size() <= kFingerprintsPerQuestionMax &&
               asked.seen_size() <= kSeenPerAnswerMax && asked.confirmed_size() <= kSeenPerAnswerMax;
   for (const std::string& sha256 : asked.sha256()) fits &= sha256.size() == 32;
+  for (const peer_call::GroupPoint& one : asked.points()) fits &= one.group() != 0;
   for (const auto* list : {&asked.seen(), &asked.confirmed()}) {
     for (const peer_call::SeenSubmission& one : *list) {
       fits &= one.group() != 0 && one.queue_id().size() == 16;

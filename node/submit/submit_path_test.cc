@@ -62,7 +62,7 @@ class SubmitPathTest : public testing::Test {
             [](GroupId) {
               return KnownLeader{NodeId{1}, true};
             },
-            [this](GroupId, const raft::ReadCallback& done) {
+            [this](GroupId, const raft::ReadCallback& done, const raft::PointCallback&) {
               if (reads_wait_) return reads_.push_back(done);
               if (reads_ok_) return done(raft::ReadPoint{});
               done(absl::FailedPreconditionError("not the leader"));
@@ -71,6 +71,8 @@ class SubmitPathTest : public testing::Test {
             [this](GroupId, std::string_view) {
               return absl::StatusOr<std::optional<queue::QueueId>>(seen_);
             },
+            [](GroupId) { return raft::LogIndex{}; },
+            [](const std::function<void()>& look) { look(); },
             nullptr,
             [] { return std::vector<NodeId>(); },
             [] {},
