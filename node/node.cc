@@ -38,6 +38,7 @@
 #include "node/node_metrics.h"
 #include "node/node_options.h"
 #include "node/node_replays.h"
+#include "node/node_shares.h"
 #include "node/node_store.h"
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
@@ -144,6 +145,7 @@ class Node::Impl {
   std::unique_ptr<AttemptGate> gate_;
   AttemptGate suspects_gate_{1, 1};
   std::unique_ptr<AttemptNotes> notes_;
+  std::unique_ptr<ShareExchange> shares_;
   IoPool io_;
   std::unique_ptr<smtp::ReloadableTls> tls_;
   std::unique_ptr<smtp::Listener> listener_;
@@ -316,6 +318,8 @@ std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Node::Impl::
 }
 
 void Node::Impl::MakeDuties() {
+  shares_ = MakeShares({settings_, *host_, room_, policy_, *apply_context_, clock_, registry_,
+                        duties_, kQueueGroupsDefault});
   const DutyParts parts{*host_,
                         Proposer(),
                         UnderWayQuestions(room_),
@@ -328,12 +332,13 @@ void Node::Impl::MakeDuties() {
                         *gate_,
                         suspects_gate_,
                         *notes_,
+                        shares_->permits(),
                         [this] { return submit_->NextQueueId(); }};
   DutyOptions options;
   options.hostname = settings_.hostname;
   options.node = settings_.node_id;
+  options.boot_id = shares_->boot_id();
   Random random = Random::FromKernel();
-  options.boot_id = random.Next();
   options.started = clock_.Now();
   // Content may come for as long as message_timeout, and clocks may differ.
   options.submission_max =
@@ -349,6 +354,7 @@ void Node::Impl::MakeDuties() {
     machines_.push_back(
         std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
   }
+  intents_.Set(&duties_);
 }
 
 void Node::Impl::MakeLoadWatch() {
@@ -417,7 +423,6 @@ absl::Status Node::Impl::StartGroups() {
                                                 cluster_->SetNodes(std::move(nodes), version);
                                               });
   MakeDuties();
-  intents_.Set(&duties_);
   MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
       ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, *control_,
@@ -432,7 +437,8 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
-  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_}, room_.gate());
+  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_, *shares_},
+             room_.gate());
   room_.gate().OnAmnesia(
       [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
   room_.Open(*host_, [this] { return MakeBeat(); });
@@ -494,6 +500,7 @@ void Node::Impl::OnTick() {
   if (!duty_tick_waits_.exchange(true)) {
     apply_context_->Post([this] {
       duty_tick_waits_ = false;
+      shares_->Tick();
       for (auto& duties : duties_) duties->Tick();
     });
   }
@@ -531,7 +538,8 @@ absl::Status Node::Impl::StartPeople() {
   backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
       *host_, Proposer(), *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
       kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
-      [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
+      [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }, *shares_,
+      *apply_context_});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
                              [this] { return static_cast<double>(health_.disk().free_bytes()); });
   registry_.AddGaugeFunction("holdfast_smtp_sessions", "SMTP sessions now.",

@@ -81,6 +81,10 @@ void ServePeers(const PeerServiceParts& parts, PeerGate& gate) {
         answer.mutable_hand_over();
         reply(std::move(answer));
       });
+  gate.Serve(peer_call::Request::kShares,
+             [parts](NodeId peer, peer_call::Request request, auto reply) {
+               parts.shares.OnAsks(peer, std::move(*request.mutable_shares()), std::move(reply));
+             });
   gate.Serve(peer_call::Request::kDidYouSee,
              [parts](NodeId, peer_call::Request request, auto reply) {
                parts.replays.Answer(std::move(*request.mutable_did_you_see()),

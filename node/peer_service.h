@@ -1,6 +1,7 @@
 // node/peer_service.h
 // What other nodes may ask of this one, and what this one asks of them: proposals for a group that
-// is led here, attempts that are under way, hand-over, joining, replays (proto/peer_call.proto).
+// is led here, attempts that are under way, hand-over, joining, replays, shares of destinations'
+// limits (proto/peer_call.proto).
 //
 // Threads:  ServePeers() once, before the gate is opened; the parts are called on the transport's
 //           threads, and must be thread-safe or are reached by their context.
@@ -17,6 +18,7 @@
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_verbs.h"
 #include "node/delivery/group_duties.h"
+#include "node/limits/share_exchange.h"
 #include "node/peers/peer_gate.h"
 #include "node/peers/peer_room.h"
 #include "node/replay/replay_guard.h"
@@ -31,6 +33,7 @@ struct PeerServiceParts {
   Context& apply_context;
   std::vector<std::unique_ptr<GroupDuties>>& duties;
   ReplayGuard& replays;
+  ShareExchange& shares;
 };
 
 void ServePeers(const PeerServiceParts& parts, PeerGate& gate);

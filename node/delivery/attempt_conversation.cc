@@ -190,6 +190,8 @@ boost::asio::awaitable<bool> AttemptConversation::FindConnection() {
   key_.host = route->kind == smtp::Route::Kind::kAddress ? route->address.ToLiteral() : route->host;
   key_.port = route->port;
   key_.tls = TlsOf(settings.tls);
+  // What another slot left open counts against that slot (queue/schedule/attempt_permits.h).
+  key_.source = format("slot {}", task_->slot);
   connection_ = place_.pool.Take(key_);
   reused_ = connection_ != nullptr;
   if (reused_) co_return true;

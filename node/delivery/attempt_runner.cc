@@ -63,8 +63,9 @@ absl::Status AttemptRunner::Open() {
 }
 
 AttemptRunner::Lane& AttemptRunner::LaneFor(const AttemptTask& task) {
-  // A destination's attempts spread over the threads by message.
-  return *lanes_[std::hash<std::string>()(task.queue_id) % lanes_.size()];
+  // A destination's attempts spread over the threads by slot, so that each slot finds its
+  // connections again.
+  return *lanes_[(std::hash<std::string>()(task.destination) + task.slot) % lanes_.size()];
 }
 
 namespace {

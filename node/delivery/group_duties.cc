@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/limits/destination_limits.h"
 #include "node/submit/envelope_codec.h"
 #include "queue/queue_view.h"
 #include "queue/state/command_codec.h"
@@ -29,20 +30,6 @@ constexpr absl::Duration kClaimLifetime = absl::Seconds(10);
 // In the suspects' gate all have one destination.
 constexpr char kSuspects[] = "suspects";
 
-queue::DestinationLimits LimitsOf(const PolicyHolder& policy, std::string_view destination) {
-  const std::shared_ptr<const PolicySnapshot> current = policy.Current();
-  const DestinationSettings& settings = current->DestinationFor(destination);
-  queue::DestinationLimits limits;
-  limits.concurrency_max = settings.connections_max;
-  limits.recipients_per_transaction_max = settings.recipients_per_transaction_max;
-  limits.messages_per_connection_max = settings.messages_per_connection_max;
-  if (settings.message_rate) {
-    limits.rate_messages = settings.message_rate->count;
-    limits.rate_period = settings.message_rate->per;
-  }
-  return limits;
-}
-
 queue::AttemptEnded::Kind EndOf(const AttemptReport& report) {
   if (report.not_sent) return queue::AttemptEnded::Kind::kNotSent;
   return report.destination_failed ? queue::AttemptEnded::Kind::kUnreachable
@@ -63,10 +50,12 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
       parts_(parts),
       options_(options),
       rows_(parts.store.Reader(group)),
-      scheduler_(options.scheduler,
-                 [&policy = parts.policy](std::string_view destination) {
-                   return LimitsOf(policy, destination);
-                 }),
+      scheduler_(
+          options.scheduler,
+          [&policy = parts.policy](std::string_view destination) {
+            return LimitsOf(*policy.Current(), destination);
+          },
+          parts.permits, group.value()),
       notices_(parts.store, group, options.hostname, parts.next_queue_id),
       outcomes_(notices_),
       recorder_(std::make_shared<Recorder>(
@@ -199,10 +188,21 @@ void GroupDuties::Tick() {
   RunScheduler();
 }
 
-void GroupDuties::RunScheduler() {
+void GroupDuties::Wake() {
+  if (std::exchange(waking_, true)) return;
+  parts_.apply.Post([this] {
+    waking_ = false;
+    RunScheduler(false);
+  });
+}
+
+void GroupDuties::RunScheduler(bool all_due) {
   scheduler_.SetPaused(!MayAttempt() || recorder_->stuck());
+  parts_.permits.Advance(parts_.clock.SinceBoot());
   const GroupReader reader(*rows_);
-  const std::vector<queue::Grant> grants = scheduler_.Tick(parts_.clock.Now(), reader);
+  const absl::Time now = parts_.clock.Now();
+  const std::vector<queue::Grant> grants =
+      all_due ? scheduler_.Tick(now, reader) : scheduler_.GoOn(now, reader);
   HOLDFAST_CHECK(reader.status().ok()) << "queue rows: " << reader.status();
   for (const queue::Grant& grant : grants) StartAttempt(grant);
 }
@@ -315,6 +315,7 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
   task->queue_id = grant.key.queue_id.ToString();
   task->unit = grant.key.unit;
   task->attempt_id = grant.attempt_id;
+  task->slot = grant.slot;
   task->leadership = leadership_;
   task->destination = unit.row.destination();
   task->attempts_before = unit.row.attempts();
@@ -383,6 +384,8 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   const std::optional<queue::QueueId> id = queue::QueueId::Parse(task->queue_id);
   HOLDFAST_CHECK(id.has_value());
   const queue::UnitKey key{*id, task->unit};
+  // Others may use the connection while the outcome is written.
+  scheduler_.OnConnectionFree(key, task->attempt_id);
   const queue::AttemptEnded::Kind kind = EndOf(report);
   std::string text;
   if (kind == queue::AttemptEnded::Kind::kUnreachable && !report.outcomes.empty()) {

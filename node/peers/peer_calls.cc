@@ -6,6 +6,8 @@
 namespace holdfast::node {
 namespace {
 
+constexpr size_t kDestinationBytesMax = 255;
+
 absl::Status Malformed(std::string_view what) {
   return MakeStatus(absl::StatusCode::kInvalidArgument, "a malformed call of a peer: {}", what);
 }
@@ -53,6 +55,17 @@ absl::Status CheckJoin(const peer_call::Join& join) {
     fits &= node.node_id() != 0 && node.address().size() <= kBeatTextBytesMax;
   }
   return fits ? absl::OkStatus() : Malformed("join");
+}
+
+absl::Status CheckShares(const peer_call::Shares& shares) {
+  bool fits = shares.asks_size() <= kSharesPerCallMax && shares.grants_size() <= kSharesPerCallMax;
+  for (const peer_call::ShareAsk& ask : shares.asks()) {
+    fits &= !ask.destination().empty() && ask.destination().size() <= kDestinationBytesMax;
+  }
+  for (const peer_call::ShareGrant& grant : shares.grants()) {
+    fits &= !grant.destination().empty() && grant.destination().size() <= kDestinationBytesMax;
+  }
+  return fits ? absl::OkStatus() : Malformed("shares");
 }
 
 absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
@@ -117,6 +130,9 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
       if (request.join().token().size() != 32) return Malformed("join");
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(request.join()));
       return request;
+    case peer_call::Request::kShares:
+      HOLDFAST_RETURN_IF_ERROR(CheckShares(request.shares()));
+      return request;
     case peer_call::Request::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(request.did_you_see()));
       return request;
@@ -151,6 +167,9 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
       return answer;
     case peer_call::Answer::kJoin:
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(answer.join()));
+      return answer;
+    case peer_call::Answer::kShares:
+      HOLDFAST_RETURN_IF_ERROR(CheckShares(answer.shares()));
       return answer;
     case peer_call::Answer::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(answer.did_you_see()));

@@ -26,6 +26,7 @@ inline constexpr int kGroupsPerBeatMax = 4096;
 inline constexpr int kGroupsPerHelloMax = 2048;  // A hello has at most 64 KiB.
 inline constexpr int kFirstNodesMax = 7;
 inline constexpr int kKnownNodesMax = 64;
+inline constexpr int kSharesPerCallMax = 4000;
 inline constexpr int kBodiesPerProposalMax = 64;
 inline constexpr size_t kBeatTextBytesMax = 512;
 inline constexpr int kFingerprintsPerQuestionMax = 256;
