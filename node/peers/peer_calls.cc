@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "raft/transport/peer_address.h"
+
 namespace holdfast::node {
 namespace {
 
@@ -43,8 +45,8 @@ absl::Status CheckBeat(const peer_call::Beat& beat) {
 }
 
 absl::Status CheckForming(const peer_call::Forming& forming) {
-  bool fits = forming.tokens_size() <= kFirstNodesMax && forming.nodes_size() <= kFirstNodesMax &&
-              forming.token().size() == 32;
+  bool fits = forming.tokens_size() <= raft::kClusterNodesMax &&
+              forming.nodes_size() <= raft::kClusterNodesMax && forming.token().size() == 32;
   for (const peer_call::FormingToken& token : forming.tokens()) fits &= token.token().size() == 32;
   return fits ? absl::OkStatus() : Malformed("forming");
 }
