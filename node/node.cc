@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 #include <utility>
@@ -38,13 +39,13 @@
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
 #include "node/node_options.h"
+#include "node/node_replays.h"
 #include "node/node_shares.h"
 #include "node/node_store.h"
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
 #include "node/queue_service.h"
-#include "node/replay/find_replay.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
@@ -145,8 +146,7 @@ class Node::Impl {
   std::unique_ptr<raft::Store> store_;
   std::string seed_policy_text_;
   absl::Status seed_status_;
-  bool restarted_ = false;                                      // There was a store.
-  std::vector<std::unique_ptr<raft::StateReader>> queue_rows_;  // Of queue group i + 1.
+  bool restarted_ = false;  // There was a store.
   std::unique_ptr<ReplayGuard> replays_;
   PeerRoom room_;
   std::unique_ptr<ThreadContext> raft_context_;
@@ -395,7 +395,8 @@ absl::Status Node::Impl::StartGroups() {
   StartRouter();
   StartReplays();
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
+      SubmitPath::Parts{std::bind_front(&ProposeRouter::Propose, router_.get()), leaders_, policy_,
+                        clock_, metrics_, health_, replays_.get(), settings_.timing.commit_timeout},
       settings_.node_id, settings_.sessions.memory_bytes_max, Random::FromKernel().Next());
   sink_.Set(submit_.get());
 
@@ -448,37 +449,10 @@ KnownLeader Node::Impl::LeaderOf(GroupId group) const {
 }
 
 void Node::Impl::StartReplays() {
-  for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
-    queue_rows_.push_back(store_->Reader(GroupId{group}));
-  }
-  ReplayGuard::Parts parts{
-      Proposer(),
-      [this](GroupId group) { return LeaderOf(group); },
-      [this](GroupId group, raft::ReadCallback done) {
-        // Rows are read after it: not on the raft context, which answers reads.
-        host_->Read(group, [this, done = std::move(done)](const auto& point) {
-          apply_context_->Post([done, point] { done(point); });
-        });
-      },
-      [this] { return health_.MayStamp().ok(); },
-      [this](GroupId group, std::string_view sha256) {
-        return FindReplay(queue_rows_, group, sha256, clock_.Now());
-      },
-      [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
-        room_.Call(to, std::move(request), timeout, std::move(done));
-      },
-      [this] { return room_.peers(); },
-      [this] { room_.BeatSoon(); },
-      policy_,
-      clock_};
-  ReplayGuardOptions options;
-  options.questions.self = settings_.node_id;
-  options.questions.queue_groups = kQueueGroupsDefault;
-  // The proposal comes after it.
-  options.questions.timeout = settings_.timing.commit_timeout / 2;
-  replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
+  replays_ = MakeReplays({settings_, *host_, room_, *store_, *apply_context_, health_, policy_,
+                          clock_, kQueueGroupsDefault, Proposer(),
+                          [this](GroupId group) { return LeaderOf(group); }});
   if (restarted_) replays_->SetRestarted();
-  room_.gate().Listen(*replays_);
 }
 
 peer_call::Beat Node::Impl::MakeBeat() const {

@@ -3,6 +3,8 @@
 #include <memory>
 #include <utility>
 
+#include "raft/transport/peer_address.h"
+
 namespace holdfast::node {
 namespace {
 
@@ -43,8 +45,8 @@ absl::Status CheckBeat(const peer_call::Beat& beat) {
 }
 
 absl::Status CheckForming(const peer_call::Forming& forming) {
-  bool fits = forming.tokens_size() <= kFirstNodesMax && forming.nodes_size() <= kFirstNodesMax &&
-              forming.token().size() == 32;
+  bool fits = forming.tokens_size() <= raft::kClusterNodesMax &&
+              forming.nodes_size() <= raft::kClusterNodesMax && forming.token().size() == 32;
   for (const peer_call::FormingToken& token : forming.tokens()) fits &= token.token().size() == 32;
   return fits ? absl::OkStatus() : Malformed("forming");
 }
@@ -72,9 +74,11 @@ absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
   bool fits = asked.sha256_size() <= kFingerprintsPerQuestionMax &&
               asked.groups_size() <= kGroupsPerBeatMax &&
               asked.unanswered_size() <= kGroupsPerBeatMax &&
+              asked.points_size() <= kGroupsPerBeatMax &&
               asked.under_way_size() <= kFingerprintsPerQuestionMax &&
               asked.seen_size() <= kSeenPerAnswerMax && asked.confirmed_size() <= kSeenPerAnswerMax;
   for (const std::string& sha256 : asked.sha256()) fits &= sha256.size() == 32;
+  for (const peer_call::GroupPoint& one : asked.points()) fits &= one.group() != 0;
   for (const auto* list : {&asked.seen(), &asked.confirmed()}) {
     for (const peer_call::SeenSubmission& one : *list) {
       fits &= one.group() != 0 && one.queue_id().size() == 16;

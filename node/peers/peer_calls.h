@@ -24,7 +24,6 @@ inline constexpr uint32_t kFeatureLevelMax = 1;
 inline constexpr int kAttemptsPerQuestionMax = 1000;
 inline constexpr int kGroupsPerBeatMax = 4096;
 inline constexpr int kGroupsPerHelloMax = 2048;  // A hello has at most 64 KiB.
-inline constexpr int kFirstNodesMax = 7;
 inline constexpr int kKnownNodesMax = 64;
 inline constexpr int kSharesPerCallMax = 4000;
 inline constexpr int kBodiesPerProposalMax = 64;

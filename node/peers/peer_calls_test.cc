@@ -85,6 +85,11 @@ TEST(PeerCallsTest, QuestionsAboutReplaysAreBounded) {
   peer_call::Answer answer;
   answer.mutable_did_you_see()->add_seen()->set_group(3);
   EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
+  answer.mutable_did_you_see()->clear_seen();
+  answer.mutable_did_you_see()->add_points()->set_group(3);
+  EXPECT_TRUE(DecodeAnswer(EncodeAnswer(answer)).ok());
+  answer.mutable_did_you_see()->add_points()->set_index(9);
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
 }
 
 // The defaults of an empty message must not look like an accepted message.

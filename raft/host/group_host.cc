@@ -58,7 +58,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Propose(GroupId group, Proposal proposal, ProposeCallback done);
   void ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done);
   void Tick();
-  void Read(GroupId group, ReadCallback done);
+  void Read(GroupId group, AskedRead read);
   void ReceiveAll(std::vector<GroupMessage> messages);
   std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const { return promises_.Of(peer); }
   absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
@@ -105,7 +105,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   struct Inbox {
     std::map<GroupId, std::vector<Offer>> offers;
     std::vector<ConfOffer> conf_offers;
-    std::map<GroupId, std::vector<ReadCallback>> reads;
+    std::map<GroupId, std::vector<AskedRead>> reads;
     std::vector<GroupMessage> messages;
     uint64_t message_bytes = 0;
     std::vector<Refusal> refusals;
@@ -370,7 +370,7 @@ void GroupHost::Impl::ReadInbox() {
     heard.insert(offer.group);
   }
   for (auto& [group, reads] : inbox.reads) {
-    for (ReadCallback& done : reads) Find(group)->Read(std::move(done), now);
+    for (AskedRead& read : reads) Find(group)->Read(std::move(read), now);
   }
   for (const auto& [group, offers] : inbox.offers) Publish(*Find(group));
   for (const GroupId group : heard) Publish(*Find(group));
@@ -426,20 +426,20 @@ void GroupHost::Impl::ReceiveAll(std::vector<GroupMessage> messages) {
   if (!inbox_.messages.empty()) Wake();
 }
 
-void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
+void GroupHost::Impl::Read(GroupId group, AskedRead read) {
   absl::Status refusal = Stopping();
   {
     MutexLock lock(inbox_mutex_);
     if (!refusing_ && started_) {
       if (Find(group) != nullptr) {
-        inbox_.reads[group].push_back(std::move(done));
+        inbox_.reads[group].push_back(std::move(read));
         Wake();
         return;
       }
       refusal = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
     }
   }
-  done(refusal);
+  read.done(refusal);
 }
 
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
@@ -616,7 +616,9 @@ void GroupHost::ReceiveAll(std::vector<GroupMessage> messages) {
   impl_->ReceiveAll(std::move(messages));
 }
 
-void GroupHost::Read(GroupId group, ReadCallback done) { impl_->Read(group, std::move(done)); }
+void GroupHost::Read(GroupId group, ReadCallback done, PointCallback confirmed) {
+  impl_->Read(group, {std::move(done), std::move(confirmed)});
+}
 
 void GroupHost::PeerUnreachable(NodeId peer) {
   impl_->WithReplicas([peer](Replica& replica) { replica.PeerUnreachable(peer); });

@@ -184,13 +184,13 @@ absl::Status Replica::TransferLeadership(NodeId target) {
   return status;
 }
 
-void Replica::Read(ReadCallback done, absl::Duration now) {
+void Replica::Read(AskedRead read, absl::Duration now) {
   if (core_.role() != Role::kLeader) {
-    done(MakeStatus(absl::StatusCode::kFailedPrecondition, "group {}: not the leader",
-                    group_.value()));
+    read.done(MakeStatus(absl::StatusCode::kFailedPrecondition, "group {}: not the leader",
+                         group_.value()));
     return;
   }
-  std::optional<std::string> mark = reads_.Ask(std::move(done), now, now + options_.commit_timeout);
+  std::optional<std::string> mark = reads_.Ask(std::move(read), now, now + options_.commit_timeout);
   if (!mark) return;
   if (absl::Status asked = core_.ReadIndex(*mark); !asked.ok()) reads_.Fail(*mark, asked);
   PayDebts();

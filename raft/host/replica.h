@@ -105,7 +105,7 @@ class Replica {
   void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
 
   // GroupHost::Read().
-  void Read(ReadCallback done, absl::Duration now);
+  void Read(AskedRead read, absl::Duration now);
 
   // A write of this group is as durable as it asked to be.
   void Stored(StorageTask task);
