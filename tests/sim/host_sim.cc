@@ -332,27 +332,30 @@ void HostSim::Heal() {
   absl::Duration most =
       host_options_.tick * (2 * host_options_.election_ticks * kElectionsToSettle);
   if (members_ != nullptr) most += kMembersToSettle;
-  const absl::Duration began = loop_.now();
   const auto led = [this] {
     for (uint32_t group = 0; group <= queue_groups_; ++group) {
       if (workload_->Leader(GroupId(group)) == nullptr) return false;
     }
     return true;
   };
-  while (checker_->error().empty() && !led() && loop_.now() < began + most) {
-    RunUntil(loop_.now() + host_options_.tick);
-  }
-  if (checker_->error().empty() && !led()) {
-    checker_->Fail("a healed group has no leader: " + Unsettled());
-  }
+  RunUntil(led, most, "a healed group has no leader");
   RunUntil(loop_.now() + absl::Seconds(2));  // Clients go on for a while.
   workload_->End();
-  for (uint32_t group = 0; group <= queue_groups_ && checker_->error().empty(); ++group) {
-    if (!workload_->ProposeLast(GroupId(group))) {
-      checker_->Fail(format("group {} lost its leader after healing", group));
-    }
+  for (uint32_t group = 0; group <= queue_groups_; ++group) {
+    // Who is to leave may be handing over just now.
+    RunUntil([this, group] { return workload_->ProposeLast(GroupId(group)); }, most,
+             format("group {} lost its leader after healing", group));
   }
   SettleWithin(most);
+}
+
+void HostSim::RunUntil(const std::function<bool()>& reached, absl::Duration most,
+                       const std::string& otherwise) {
+  const absl::Duration end = loop_.now() + most;
+  while (checker_->error().empty() && !reached()) {
+    if (loop_.now() >= end) return checker_->Fail(otherwise + ": " + Unsettled());
+    RunUntil(loop_.now() + host_options_.tick);
+  }
 }
 
 void HostSim::SettleWithin(absl::Duration most) {
