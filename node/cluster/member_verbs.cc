@@ -146,10 +146,11 @@ absl::Status ClusterVerbs::MayRemoveNow(NodeId node, uint64_t* version) const {
     HOLDFAST_RETURN_IF_ERROR(
         MayRemove(node, voters, [this](NodeId other) { return IsAlive(other); }));
   }
-  if (votes && IsReplacing(node, rows)) {
+  if (IsReplacing(node, rows)) {
     return MakeStatus(absl::StatusCode::kFailedPrecondition,
-                      "node {} is just taking the place of node {}: let that finish first",
-                      node.value(), own->replaces.value());
+                      "node {} is just taking the place of node {}: let that finish first, or let "
+                      "another node join in the place of node {}",
+                      node.value(), own->replaces.value(), node.value());
   }
   const bool known = votes || own != rows.end();
   if (known) return absl::OkStatus();

@@ -32,6 +32,7 @@ bool OthersAreMajority(const raft::GroupStatus& group, NodeId leaving) {
 }
 
 std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& group,
+                                  const std::vector<NodeRow>& nodes,
                                   const std::function<bool(NodeId)>& may_leave) {
   if (row.token.empty() || Has(group.voters, row.node)) return std::nullopt;
   if (!Has(group.learners, row.node)) {
@@ -46,22 +47,24 @@ std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& g
     return std::nullopt;
   }
   // Whoever leads hands over before it goes; until then the two steps are apart.
-  const bool swap = row.replaces != NodeId{} && row.replaces != group.leader &&
-                    Has(group.voters, row.replaces) && may_leave(row.replaces);
-  if (!swap) {
+  const std::vector<NodeId> places = PlacesTakenBy(row.node, nodes);
+  const auto place = std::find_if(places.begin(), places.end(), [&](NodeId one) {
+    return one != group.leader && Has(group.voters, one) && may_leave(one);
+  });
+  if (place == places.end()) {
     return Change({{ConfChangeType::kAddVoter, row.node}},
                   format("node {} becomes a voter", row.node.value()));
   }
-  return Change({{ConfChangeType::kAddVoter, row.node}, {ConfChangeType::kRemove, row.replaces}},
-                format("node {} becomes a voter in the place of node {}", row.node.value(),
-                       row.replaces.value()));
+  return Change(
+      {{ConfChangeType::kAddVoter, row.node}, {ConfChangeType::kRemove, *place}},
+      format("node {} becomes a voter in the place of node {}", row.node.value(), place->value()));
 }
 
 // A node whose replacement votes here counts as removed.
 bool IsLeaving(NodeId node, const raft::GroupStatus& group, const std::vector<NodeRow>& nodes) {
   return std::any_of(nodes.begin(), nodes.end(), [&](const NodeRow& row) {
     if (row.node == node) return row.removed;
-    return row.replaces == node && !row.removed && Has(group.voters, row.node);
+    return !row.removed && Has(group.voters, row.node) && Has(PlacesTakenBy(row.node, nodes), node);
   });
 }
 
@@ -73,7 +76,7 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
   if (!group.voters_outgoing.empty() || group.handing_over) return std::nullopt;
   for (const NodeRow& row : nodes) {
     if (row.removed || IsLeaving(row.node, group, nodes)) continue;
-    if (std::optional<MemberStep> step = StepFor(row, group, may_leave)) return step;
+    if (std::optional<MemberStep> step = StepFor(row, group, nodes, may_leave)) return step;
   }
   for (const NodeId learner : group.learners) {
     if (!IsLeaving(learner, group, nodes)) continue;
@@ -96,24 +99,11 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
 std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
                                const std::function<bool(NodeId)>& is_member) {
   for (const NodeRow& row : nodes) {
-    if (row.removed || row.replaces == NodeId{} || row.token.empty()) continue;
-    const bool recorded = std::any_of(nodes.begin(), nodes.end(), [&](const NodeRow& other) {
-      return other.node == row.replaces && other.removed;
-    });
-    if (!recorded && is_member(row.node) && !is_member(row.replaces)) return row.replaces;
+    if (row.removed || row.token.empty() || !is_member(row.node)) continue;
+    const std::vector<NodeId> places = PlacesTakenBy(row.node, nodes);
+    if (!places.empty() && !is_member(places.back())) return places.back();
   }
   return std::nullopt;
-}
-
-bool IsReplacing(NodeId node, const std::vector<NodeRow>& nodes) {
-  const auto row_of = [&nodes](NodeId wanted) {
-    return std::find_if(nodes.begin(), nodes.end(),
-                        [wanted](const NodeRow& row) { return row.node == wanted; });
-  };
-  const auto own = row_of(node);
-  if (own == nodes.end() || own->replaces == NodeId{}) return false;
-  const auto replaced = row_of(own->replaces);
-  return replaced == nodes.end() || !replaced->removed;
 }
 
 absl::Status MayRemove(NodeId node, const std::vector<NodeId>& voters,

@@ -35,14 +35,10 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
                                          const std::function<bool(NodeId)>& may_leave);
 
 // A node whose replacement is done, so that it is to be recorded as removed. `is_member`: of the
-// control group, which drops a node last.
+// control group, which drops a node last. Of several that one node replaces, one for the other, the
+// oldest goes first.
 std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,
                                const std::function<bool(NodeId)>& is_member);
-
-// `node` was added in the place of another one that is not recorded as removed yet. Once it votes
-// it must not be removed: the other one might have left all groups without ever counting as
-// removed.
-bool IsReplacing(NodeId node, const std::vector<NodeRow>& nodes);
 
 // Why `node` must not be removed from a group with these voters; OK: it may. `alive` tells who was
 // heard from lately. kNotFound: it is no voter. kFailedPrecondition: those who stay would be no

@@ -14,6 +14,7 @@ constexpr NodeId kOne{1};
 constexpr NodeId kTwo{2};
 constexpr NodeId kThree{3};
 constexpr NodeId kFour{4};
+constexpr NodeId kFive{5};
 
 raft::GroupStatus Group(std::vector<NodeId> voters, std::vector<NodeId> learners = {}) {
   raft::GroupStatus group;
@@ -142,16 +143,51 @@ TEST(MembersTest, ALearnerThatIsRemovedJustGoes) {
   EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kRemove, kFour}}));
 }
 
-// Node 4 was removed as soon as node 3 had left all groups for it, and before anybody had recorded
-// that: node 3 was neither a member nor removed, for ever.
-TEST(MembersTest, WhoTakesAnothersPlaceIsReplacingUntilThatOneIsRecordedAsRemoved) {
-  NodeRow four = Admitted(kFour);
-  EXPECT_FALSE(IsReplacing(kFour, {four}));
-  EXPECT_FALSE(IsReplacing(kThree, {four}));
-  four.replaces = kThree;
-  EXPECT_TRUE(IsReplacing(kFour, {four}));
-  EXPECT_TRUE(IsReplacing(kFour, {Admitted(kThree), four}));
-  EXPECT_FALSE(IsReplacing(kFour, {Removed(kThree), four}));
+// Node 5 takes the place of node 4 before that one has taken node 1's everywhere: where node 4 came
+// too late, node 1 goes, or it would stay in some groups and belong to none of the others for ever.
+TEST(MembersTest, WhoTakesAnothersPlaceTakesTheOneThatItWasToTake) {
+  const std::vector<NodeRow> nodes = {Admitted(kFour, kOne), Admitted(kFive, kFour)};
+  raft::GroupStatus late = Group({kOne, kTwo, kThree}, {kFour, kFive});
+  late.leader = kTwo;
+  late.members[kFour].active = false;
+  const auto step = Next(late, nodes, kTwo);
+  ASSERT_TRUE(step.has_value());
+  EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kAddVoter, kFive},
+                                                             {ConfChangeType::kRemove, kOne}}));
+  const auto swap = Next(Group({kTwo, kThree, kFour}, {kFive}), nodes, kTwo);
+  ASSERT_TRUE(swap.has_value());
+  EXPECT_EQ(swap->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kAddVoter, kFive},
+                                                             {ConfChangeType::kRemove, kFour}}));
+}
+
+TEST(MembersTest, WhosePlaceWasTakenInTheEndGoesToo) {
+  const std::vector<NodeRow> nodes = {Admitted(kFour, kOne), Admitted(kFive, kFour)};
+  raft::GroupStatus group = Group({kOne, kTwo, kThree, kFive}, {kFour});
+  group.leader = kTwo;
+  auto step = Next(group, nodes, kTwo);
+  ASSERT_TRUE(step.has_value());
+  EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kRemove, kFour}}));
+  group = Group({kOne, kTwo, kThree, kFive});
+  group.leader = kTwo;
+  step = Next(group, nodes, kTwo);
+  ASSERT_TRUE(step.has_value());
+  EXPECT_EQ(step->change.steps, (std::vector<ConfChangeStep>{{ConfChangeType::kRemove, kOne}}));
+}
+
+TEST(MembersTest, OfAChainTheOldestIsRecordedFirst) {
+  const auto replaced = [](const std::vector<NodeRow>& nodes, std::vector<NodeId> members) {
+    return Replaced(nodes, [&members](NodeId node) {
+      return std::find(members.begin(), members.end(), node) != members.end();
+    });
+  };
+  std::vector<NodeRow> nodes = {Admitted(kFour, kOne), Admitted(kFive, kFour)};
+  // Node 4 can't be recorded while node 1 is there: see IsReplacing().
+  EXPECT_EQ(replaced(nodes, {kOne, kTwo, kThree, kFive}), std::nullopt);
+  EXPECT_EQ(replaced(nodes, {kTwo, kThree, kFive}), kOne);
+  nodes.push_back(Removed(kOne));
+  EXPECT_EQ(replaced(nodes, {kTwo, kThree, kFive}), kFour);
+  nodes[0].removed = true;
+  EXPECT_EQ(replaced(nodes, {kTwo, kThree, kFive}), std::nullopt);
 }
 
 TEST(MembersTest, WhatWouldBreakTheMajorityIsRefusedWithTheReason) {

@@ -1,5 +1,6 @@
 #include "node/control/control_nodes.h"
 
+#include <algorithm>
 #include <optional>
 #include <string_view>
 
@@ -25,7 +26,31 @@ NodeRow ReadNodeRow(std::string_view value) {
 
 std::string KeyOf(uint64_t node) { return NumberedKey(kNodePrefix, node); }
 
+const NodeRow* Find(NodeId node, const std::vector<NodeRow>& rows) {
+  const auto row = std::find_if(rows.begin(), rows.end(),
+                                [node](const NodeRow& one) { return one.node == node; });
+  return row == rows.end() ? nullptr : &*row;
+}
+
 }  // namespace
+
+// Who was removed had no place left to take (see IsReplacing), or never began.
+std::vector<NodeId> PlacesTakenBy(NodeId node, const std::vector<NodeRow>& rows) {
+  std::vector<NodeId> places;
+  const NodeRow* row = Find(node, rows);
+  while (row != nullptr && row->replaces != NodeId{} && places.size() < rows.size()) {
+    const NodeId place = row->replaces;
+    row = Find(place, rows);
+    if (row != nullptr && row->removed) break;
+    places.push_back(place);
+  }
+  return places;
+}
+
+bool IsReplacing(NodeId node, const std::vector<NodeRow>& rows) {
+  const NodeRow* row = Find(node, rows);
+  return row != nullptr && !row->token.empty() && !PlacesTakenBy(node, rows).empty();
+}
 
 uint64_t ControlNodes::Version() const {
   const std::optional<std::string> row = tables_.Get(kVersionKey);
@@ -65,6 +90,7 @@ ControlVerdict ControlNodes::Remove(const command::RemoveNode& remove) {
   if (expected != 0 && expected != Version() + 1) return ControlVerdict::kListChanged;
   const std::optional<std::string> value = tables_.Get(KeyOf(remove.node_id()));
   NodeRow row = value ? ReadNodeRow(*value) : NodeRow{NodeId(remove.node_id()), false, "", {}, ""};
+  if (!row.removed && IsReplacing(row.node, All())) return ControlVerdict::kReplacing;
   row.removed = true;
   Put(row);
   return ControlVerdict::kApplied;

@@ -31,6 +31,7 @@ enum class ControlVerdict {
   kKnownNode,    // AddNode: the id was used before.
   kUnknownNode,  // AdmitNode: nobody added it, or it was removed.
   kListChanged,  // RemoveNode: decided by an older list.
+  kReplacing,    // RemoveNode: it takes the place of a node that is not recorded as removed yet.
   kOtherToken,   // AdmitNode: it was admitted with another directory.
 };
 
@@ -44,6 +45,14 @@ struct NodeRow {
   bool operator==(const NodeRow&) const = default;
 };
 
+// Those in whose place `node` was added and who are not recorded as removed: whom it replaces, whom
+// that one was to replace, and so on. The nearest comes first.
+std::vector<NodeId> PlacesTakenBy(NodeId node, const std::vector<NodeRow>& rows);
+
+// `node` was admitted in the place of another one that is not recorded as removed yet. It must not
+// be removed: the other one might have left some groups for it without ever counting as removed.
+bool IsReplacing(NodeId node, const std::vector<NodeRow>& rows);
+
 class ControlNodes {
  public:
   explicit ControlNodes(ControlTables& tables) : tables_(tables) {}
@@ -51,7 +60,8 @@ class ControlNodes {
   ControlVerdict Add(const command::AddNode& add);
   // Again with the same token: kApplied, and nothing changes.
   ControlVerdict Admit(const command::AdmitNode& admit);
-  // Of an added node, or of one that nobody added: a first node. Again: nothing changes.
+  // Of an added node, or of one that nobody added: a first node. Again: nothing changes. Admission
+  // and removal are in one order, so nobody is removed who has begun to take another's place.
   ControlVerdict Remove(const command::RemoveNode& remove);
 
   // By id.

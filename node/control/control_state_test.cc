@@ -220,6 +220,47 @@ TEST(ControlNodesTest, AnIdIsNeverUsedAgain) {
   EXPECT_EQ(state.Apply(AddNode(1), 6).verdict, ControlVerdict::kKnownNode);
 }
 
+// Node 4 was removed as soon as node 3 had left some groups for it, and before anybody had recorded
+// that: node 3 was neither a member nor removed, for ever.
+TEST(ControlNodesTest, WhoTakesAnothersPlaceIsReplacingUntilThatOneIsRecordedAsRemoved) {
+  constexpr NodeId kThree{3};
+  constexpr NodeId kFour{4};
+  const NodeRow joined{kFour, false, "host:1", {}, "token"};
+  NodeRow four = joined;
+  EXPECT_FALSE(IsReplacing(kFour, {four}));
+  EXPECT_FALSE(IsReplacing(kThree, {four}));
+  four.replaces = kThree;
+  EXPECT_TRUE(IsReplacing(kFour, {four}));
+  EXPECT_TRUE(IsReplacing(kFour, {NodeRow{kThree, false, "host:1", {}, "token"}, four}));
+  EXPECT_FALSE(IsReplacing(kFour, {NodeRow{kThree, true, "", {}, ""}, four}));
+  // It has not begun yet.
+  four.token.clear();
+  EXPECT_FALSE(IsReplacing(kFour, {four}));
+}
+
+TEST(ControlNodesTest, PlacesAreFollowedThroughAChain) {
+  const std::vector<NodeRow> rows = {{NodeId{4}, false, "host:1", NodeId{1}, "token"},
+                                     {NodeId{5}, false, "host:1", NodeId{4}, "token"}};
+  EXPECT_EQ(PlacesTakenBy(NodeId{5}, rows), (std::vector<NodeId>{NodeId{4}, NodeId{1}}));
+  EXPECT_EQ(PlacesTakenBy(NodeId{4}, rows), (std::vector<NodeId>{NodeId{1}}));
+  EXPECT_TRUE(PlacesTakenBy(NodeId{1}, rows).empty());
+}
+
+TEST(ControlNodesTest, WhoHasBegunToTakeAnothersPlaceIsNotRemoved) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  state.Apply(AddNode(4, /*replaces=*/1), 1);
+  state.Apply(AdmitNode(4, "a"), 2);
+  EXPECT_EQ(state.Apply(RemoveNode(4), 3).verdict, ControlVerdict::kReplacing);
+  EXPECT_FALSE(state.Nodes().front().removed);
+  EXPECT_EQ(state.Apply(RemoveNode(1), 4).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(RemoveNode(4), 5).verdict, ControlVerdict::kApplied);
+  // Who was only added may be: nobody lets it in any more.
+  state.Apply(AddNode(5, /*replaces=*/2), 6);
+  EXPECT_EQ(state.Apply(RemoveNode(5), 7).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(AdmitNode(5, "a"), 8).verdict, ControlVerdict::kUnknownNode);
+}
+
 // Two removals that were both decided while three could spare one.
 TEST(ControlNodesTest, ARemovalThatWasDecidedByAnOlderListIsRefused) {
   MemoryControlTables tables;

@@ -111,8 +111,12 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
           "the members changed meanwhile: look at `holdfast cluster status` and decide again");
     case ControlVerdict::kOtherToken:
       return absl::FailedPreconditionError(
-          "this node has begun before, with another data directory: if that is lost, remove the "
-          "node, and let it join under a new id");
+          "this node has begun before, with another data directory: if that is lost, let a node "
+          "with a new id join in its place");
+    case ControlVerdict::kReplacing:
+      return absl::FailedPreconditionError(
+          "this node is just taking the place of another one: let that finish, or let a third one "
+          "join in its place");
   }
   return absl::InternalError("unknown verdict");
 }

@@ -100,7 +100,10 @@ void GroupSim::Act() {
       if (luck_.OneIn(60)) (void)node.core().Campaign();
       if (luck_.OneIn(60)) (void)node.core().ForgetLeader();
       if (luck_.OneIn(20)) node.core().ReportUnreachable(AnyNode().id());
-      if (luck_.OneIn(20)) node.core().ReportSnapshot(AnyNode().id(), luck_.OneIn(2));
+      if (luck_.OneIn(20)) {
+        const bool taken = luck_.OneIn(2);
+        node.core().ReportSnapshot(AnyNode().id(), taken);
+      }
       break;
     case 4:
       node.Read(next_command_++);

@@ -99,6 +99,7 @@ bool HostMembers::CutsOff(NodeId at, NodeId other) const {
 
 void HostMembers::Decide(Rows rows) {
   versions_.push_back({shared_.checker.committed(kControl) + 1, std::move(rows)});
+  cluster_.propose();
 }
 
 std::optional<raft::GroupStatus> HostMembers::Led(GroupId group) const {
@@ -155,7 +156,7 @@ void HostMembers::Replace() {
 
 // As ClusterVerbs: one after the other, and only whom the others can spare.
 bool HostMembers::MayRemove(NodeId node) const {
-  bool votes = false;
+  if (node::IsReplacing(node, Newest())) return false;
   for (uint32_t id = 0; id <= cluster_.queue_groups; ++id) {
     const std::optional<raft::GroupStatus> group = Led(GroupId(id));
     if (!group) return false;
@@ -168,11 +169,10 @@ bool HostMembers::MayRemove(NodeId node) const {
       if (!member.learner) voters.push_back(one);
     }
     if (!Has(voters, node)) continue;
-    votes = true;
     const auto alive = [this](NodeId other) { return IsAlive(other); };
     if (!node::MayRemove(node, voters, alive).ok()) return false;
   }
-  return !votes || !node::IsReplacing(node, Newest());
+  return true;
 }
 
 void HostMembers::Remove() {
@@ -209,7 +209,7 @@ void HostMembers::DutyOf(HostNode& node) {
     if (group.group == kControl) {
       const std::optional<NodeId> replaced =
           node::Replaced(rows, [&group](NodeId one) { return group.members.contains(one); });
-      if (replaced) {
+      if (replaced && !node::IsReplacing(*replaced, Newest())) {
         Rows next = Newest();
         MarkRemoved(next, *replaced);
         Decide(std::move(next));

@@ -33,6 +33,8 @@ class HostMembers {
     // A node with the next id, made to join.
     std::function<HostNode&()> add_node;
     std::function<HostNode*(GroupId)> leader;
+    // An entry for the control group: what was decided is known behind it.
+    std::function<void()> propose;
     uint32_t queue_groups = 1;
   };
 

@@ -115,6 +115,7 @@ class HostNode {
   bool forgetful() const { return forgetful_; }
   raft::GroupRecord RecordOf(GroupId group) const { return *store_->LoadGroup(group); }
   bool retired() const { return retired_; }
+  bool stopping() const { return running() && stopping_; }
   bool may_start() const { return !running() && !lost_ && !retired_; }
   // Lost, or will be as soon as it starts.
   bool damaged() const { return lost_image_.has_value(); }

@@ -1,5 +1,6 @@
 #include "tests/sim/host_sim.h"
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -15,6 +16,9 @@ constexpr int kElectionsToSettle = 20;
 constexpr absl::Duration kMembersToSettle = absl::Seconds(60);
 // More, while a snapshot comes in.
 constexpr absl::Duration kPullsToSettle = absl::Minutes(10);
+// A stalled step takes as long at most, and this many of them end within the time for a stop.
+constexpr absl::Duration kStallMax = absl::Milliseconds(1500);
+constexpr int kStallsToStop = 4;
 // A simulation that goes on for ever is a failure too.
 constexpr uint64_t kEventsMax = 50'000'000;
 
@@ -80,7 +84,7 @@ void HostSim::BeginMembers() {
       Shared(), luck.Next(),
       HostMembers::Cluster{nodes_, add_node,
                            [this](GroupId group) { return workload_->Leader(group); },
-                           queue_groups_});
+                           [this] { (void)workload_->ProposeLast(GroupId(0)); }, queue_groups_});
   network_->SetApart([this](NodeId a, NodeId b) { return members_->Apart(a, b); });
 }
 
@@ -220,7 +224,9 @@ void HostSim::CrashOne() {
     return;
   }
   if (luck_.OneIn(2)) {
-    node.disk().FailAt(luck_.Below(12), luck_.OneIn(2));
+    const bool took_effect = luck_.OneIn(2);
+    const uint64_t steps = luck_.Below(12);
+    node.disk().FailAt(steps, took_effect);
     return StartLater(node);  // If it has crashed by then.
   }
   node.Crash();
@@ -240,7 +246,7 @@ void HostSim::CrashAll() {
 void HostSim::Stall() {
   HostNode& node = AnyNode();
   const NodePace usual = paces_[node.id()];
-  (luck_.OneIn(2) ? node.pace().disk_max : node.pace().apply_max) = absl::Milliseconds(1500);
+  (luck_.OneIn(2) ? node.pace().disk_max : node.pace().apply_max) = kStallMax;
   loop_.After(UpTo(absl::Seconds(5)), [this, &node, usual] {
     if (!healing_) node.pace() = usual;
   });
@@ -313,35 +319,43 @@ void HostSim::Heal() {
       node->host().SetMayCampaign(true);
     }
   }
-  // Those that are stopping come down first.
+  // Those that are stopping come down first, each when its disk has done what it is at.
   RunUntil(loop_.now() + host_options_.commit_timeout);
+  const absl::Duration down_by = loop_.now() + kStallsToStop * kStallMax;
+  const auto stopping = [](const auto& node) { return node->stopping(); };
+  while (std::any_of(nodes_.begin(), nodes_.end(), stopping) && loop_.now() < down_by) {
+    RunUntil(loop_.now() + host_options_.tick);
+  }
   for (const auto& node : nodes_) {
     if (node->may_start()) node->Start();
   }
   absl::Duration most =
       host_options_.tick * (2 * host_options_.election_ticks * kElectionsToSettle);
   if (members_ != nullptr) most += kMembersToSettle;
-  const absl::Duration began = loop_.now();
   const auto led = [this] {
     for (uint32_t group = 0; group <= queue_groups_; ++group) {
       if (workload_->Leader(GroupId(group)) == nullptr) return false;
     }
     return true;
   };
-  while (checker_->error().empty() && !led() && loop_.now() < began + most) {
-    RunUntil(loop_.now() + host_options_.tick);
-  }
-  if (checker_->error().empty() && !led()) {
-    checker_->Fail("a healed group has no leader: " + Unsettled());
-  }
+  RunUntil(led, most, "a healed group has no leader");
   RunUntil(loop_.now() + absl::Seconds(2));  // Clients go on for a while.
   workload_->End();
-  for (uint32_t group = 0; group <= queue_groups_ && checker_->error().empty(); ++group) {
-    if (!workload_->ProposeLast(GroupId(group))) {
-      checker_->Fail(format("group {} lost its leader after healing", group));
-    }
+  for (uint32_t group = 0; group <= queue_groups_; ++group) {
+    // Who is to leave may be handing over just now.
+    RunUntil([this, group] { return workload_->ProposeLast(GroupId(group)); }, most,
+             format("group {} lost its leader after healing", group));
   }
   SettleWithin(most);
+}
+
+void HostSim::RunUntil(const std::function<bool()>& reached, absl::Duration most,
+                       const std::string& otherwise) {
+  const absl::Duration end = loop_.now() + most;
+  while (checker_->error().empty() && !reached()) {
+    if (loop_.now() >= end) return checker_->Fail(otherwise + ": " + Unsettled());
+    RunUntil(loop_.now() + host_options_.tick);
+  }
 }
 
 void HostSim::SettleWithin(absl::Duration most) {

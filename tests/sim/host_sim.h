@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -94,6 +95,9 @@ class HostSim {
   // Empty when everything has settled, or what has not.
   std::string Unsettled();
   bool Pulling() const;
+  // Fails with `otherwise` if that is not so within the time.
+  void RunUntil(const std::function<bool()>& reached, absl::Duration most,
+                const std::string& otherwise);
   void SettleWithin(absl::Duration most);
   size_t LostNodes() const;
 

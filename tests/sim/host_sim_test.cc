@@ -89,8 +89,7 @@ TEST(HostSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.reads, 1000u);
 }
 
-// Not run: README.md, "Known". By hand: --gtest_also_run_disabled_tests.
-TEST(HostSimTest, DISABLED_KeepsItsPromisesWhileMembersChange) {
+TEST(HostSimTest, KeepsItsPromisesWhileMembersChange) {
   SetLogLevel(LogLevel::kError);
   HostSimOptions options;
   options.members = HostSimOptions::Members::kChange;
