@@ -29,6 +29,7 @@
 #include "node/control/policy.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/node_mutation.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/node_health.h"
 #include "queue/state/queue_types.h"
@@ -51,6 +52,7 @@ class SubmitPath final : public smtp::MessageSink {
     NodeHealth& health;
     // Null: replays are not looked for.
     ReplayGuard* replays = nullptr;
+    NodeMutation mutation = NodeMutation::kNone;
   };
 
   // `seed`: of what tells the queue ids of two lives apart.

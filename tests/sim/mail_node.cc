@@ -32,6 +32,7 @@ class MailNode::Watched final : public raft::StateMachine {
   void OnCommitted(raft::LogIndex last) override { machine_.OnCommitted(last); }
   void OnLeaderChange(bool leader, raft::Term term) override {
     node_.shared().trace.Note(leader ? "leads" : "led", {node_.id().value(), group_.value(), term});
+    if (leader && !node_.dying()) checker_.OnLeading(node_.id(), group_, term);
     machine_.OnLeaderChange(leader, term);
   }
   absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override {
@@ -47,6 +48,38 @@ class MailNode::Watched final : public raft::StateMachine {
   MailChecker& checker_;
   const GroupId group_;
   raft::StateMachine& machine_;
+};
+
+// Tells the checker when a dot is allowed.
+class MailNode::WatchedFence final : public node::IntentRecorder {
+ public:
+  WatchedFence(HostNode& node, MailChecker& checker, node::IntentRecorder& fence)
+      : node_(node), checker_(checker), fence_(fence) {}
+
+  void RecordIntent(const node::AttemptTask& task,
+                    std::function<void(absl::Status)> done) override {
+    fence_.RecordIntent(task, Watch(task, std::move(done)));
+  }
+  void ConfirmLeadership(const node::AttemptTask& task,
+                         std::function<void(absl::Status)> done) override {
+    fence_.ConfirmLeadership(task, Watch(task, std::move(done)));
+  }
+
+ private:
+  std::function<void(absl::Status)> Watch(const node::AttemptTask& task,
+                                          std::function<void(absl::Status)> done) {
+    return [this, life = node_.life(), group = task.group,
+            done = std::move(done)](const absl::Status& status) {
+      if (status.ok() && node_.life() == life && !node_.dying()) {
+        checker_.OnFenceOpens(node_.id(), group);
+      }
+      done(status);
+    };
+  }
+
+  HostNode& node_;
+  MailChecker& checker_;
+  node::IntentRecorder& fence_;
 };
 
 // Beats go through the simulated network, as PeerRoom sends them.
@@ -104,11 +137,10 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   notes_ = *std::move(opened);
   unlink(notes.c_str());
   router_ = std::make_unique<node::ProposeRouter>(
-      RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout,
-                                                .mutation = cluster.mutation});
+      RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout});
   submit_ = std::make_unique<node::SubmitPath>(
       node::SubmitPath::Parts{Proposer(), leaders_, policy_, node.clock(), metrics_, health_,
-                              /*replays=*/nullptr},
+                              /*replays=*/nullptr, cluster.mutation},
       node.id(), cluster.submission_memory_bytes, luck.Next());
 
   const RemoteClient client{node.id(), boot_id_,
@@ -123,7 +155,8 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   node::AttemptRunnerOptions runner;
   runner.hostname = hostname_;
   runner.attempts = cluster.attempts;
-  runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), intents_,
+  fence_ = std::make_unique<WatchedFence>(node, cluster.checker, intents_);
+  runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), *fence_,
                                                   node.clock());
   control_ = std::make_unique<node::ControlMachine>(
       node.store().Reader(kControlGroup), policy_, admission_,

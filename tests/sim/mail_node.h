@@ -85,6 +85,7 @@ class MailNode final : public NodeInside {
 
  private:
   class Watched;
+  class WatchedFence;
   class SimPeers;
 
   node::ProposeRouter::Parts RouterParts();
@@ -120,6 +121,7 @@ class MailNode final : public NodeInside {
   boost::asio::io_context io_{1};
   std::unique_ptr<node::ProposeRouter> router_;
   node::IntentRouter intents_;
+  std::unique_ptr<WatchedFence> fence_;
   std::unique_ptr<node::AttemptRunner> runner_;
   std::unique_ptr<node::ControlMachine> control_;
   std::vector<std::unique_ptr<node::GroupDuties>> duties_;

@@ -272,6 +272,10 @@ void MailRemotes::Heal() {
   for (RemoteTemper& temper : tempers_) temper = RemoteTemper();
 }
 
+void MailRemotes::SlowDown(absl::Duration delay_max) {
+  for (RemoteTemper& temper : tempers_) temper.delay_max = delay_max;
+}
+
 std::unique_ptr<smtp::Connector> MailRemotes::MakeConnector(RemoteClient client) {
   return std::make_unique<SimConnector>(*this, std::move(client));
 }

@@ -63,6 +63,8 @@ class MailRemotes {
   size_t destinations() const { return tempers_.size() - 1; }
   // From now on all are reliable; but what is bad for good stays so: see IsBad().
   void Heal();
+  // All take up to so long for a line.
+  void SlowDown(absl::Duration delay_max);
   // One recipient in 16 does not exist.
   static bool IsBad(std::string_view address);
 

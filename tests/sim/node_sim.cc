@@ -16,6 +16,8 @@ namespace {
 // When everything is well again mail may take so long: retries, expiry, notices. A leader that has
 // not heard of the cluster's policy yet goes by the default one, whose retries are minutes apart.
 constexpr absl::Duration kSettleMax = absl::Seconds(900);
+// Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
+constexpr absl::Duration kCalmDown = absl::Seconds(10);
 constexpr uint64_t kEventsMax = 20'000'000;
 // Wall time at the beginning.
 constexpr absl::Time kBegan = absl::FromUnixSeconds(1'800'000'000);
@@ -42,9 +44,12 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   checker_ = std::make_unique<HostChecker>(
       voters_, [image](NodeId node) -> const raft::SimImage& { return image(node).durable(); },
       [image](NodeId node) -> const raft::SimImage& { return image(node).disk().now(); });
-  mail_checker_ = std::make_unique<MailChecker>(MailChecker::Reports{
-      [this](const std::string& what) { checker_->Fail(what); },
-      [this](const raft::BodyKey& body, raft::LogIndex by) { checker_->OnEnded(body, by); }});
+  mail_checker_ = std::make_unique<MailChecker>(
+      MailChecker::Reports{
+          [this](const std::string& what) { checker_->Fail(what); },
+          [this](const raft::BodyKey& body, raft::LogIndex by) { checker_->OnEnded(body, by); }},
+      options.mutation == node::NodeMutation::kOutcomeTwice ? queue::QueueMutation::kOutcomeTwice
+                                                            : queue::QueueMutation::kNone);
   remotes_ = std::make_unique<MailRemotes>(loop_, trace_, luck_, *mail_checker_);
   DrawRemotes();
   DrawHostOptions();
@@ -282,9 +287,25 @@ void NodeSim::Heal() {
       node->Start();
     }
   }
-  RunUntil(loop_.now() + absl::Seconds(5));  // Clients go on for a while.
+  RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
+  HandOverInOrder();
   clients_->End();
   Settle();
+}
+
+// An operator moves leaders about in a cluster that is well.
+void NodeSim::HandOverInOrder() {
+  mail_checker_->OnOrder();
+  remotes_->SlowDown(absl::Milliseconds(300));  // So that more of their answers are on the way.
+  for (int move = 0; move < 8; ++move) {
+    const GroupId group(static_cast<uint32_t>(luck_.Between(1, cluster_->queue_groups)));
+    const NodeId target = AnyNode().id();
+    for (const auto& node : nodes_) {
+      auto& mail = static_cast<MailNode&>(node->inside());
+      if (mail.leads(group) && node->id() != target) mail.HandOver(group, target);
+    }
+    RunUntil(loop_.now() + UpTo(absl::Seconds(2)));
+  }
 }
 
 std::string NodeSim::Unsettled() {

@@ -75,6 +75,7 @@ class NodeSim {
   void Transfer();
   void RunUntil(absl::Duration end);
   void Heal();
+  void HandOverInOrder();
   std::string Unsettled();
   void Settle();
 
