@@ -59,18 +59,23 @@ void MailChecker::OnSubmit(uint64_t token, std::vector<std::string> recipients,
   message.content = std::move(content);
 }
 
-void MailChecker::OnAnswer(uint64_t token, const absl::Status& status) {
+void MailChecker::OnAnswer(uint64_t token, const absl::StatusOr<std::string>& offered_as) {
   Message& message = messages_.at(token);
-  if (status.ok()) {
-    ++acknowledged_;
+  if (offered_as.ok()) {
+    if (message.answer != Answer::kAcknowledged) ++acknowledged_;
     message.answer = Answer::kAcknowledged;
-    if (!message.queued) Fail(format("message {} was acknowledged, and is not queued", token));
-    return;
+    if (!message.queued)
+      return Fail(format("message {} was acknowledged, and is not queued", token));
+    if (*offered_as == message.queued_as.ToString()) return;
+    return Fail(format("message {} was acknowledged as {}, and is queued as {}", token, *offered_as,
+                       message.queued_as.text()));
   }
-  message.answer = absl::IsDeadlineExceeded(status) ? Answer::kUnknown : Answer::kRefused;
-  if (message.answer == Answer::kRefused && message.queued) {
+  message.maybe |= absl::IsDeadlineExceeded(offered_as.status());
+  if (message.maybe) return;
+  message.answer = Answer::kRefused;
+  if (message.queued) {
     Fail(format("message {} was refused ({}), and is queued as {}", token,
-                holdfast::Message(status), message.queued_as.text()));
+                holdfast::Message(offered_as.status()), message.queued_as.text()));
   }
 }
 
@@ -168,7 +173,7 @@ void MailChecker::OnAccepted(const queue::MessageAccepted& accepted) {
   if (found == messages_.end()) return Fail("a message that nobody sent is queued");
   Message& message = found->second;
   if (message.queued) return Fail(format("message {} is queued twice", token));
-  if (message.answer == Answer::kRefused) {
+  if (message.answer == Answer::kRefused && !message.maybe) {
     Fail(format("message {} was refused, and is queued", token));
   }
   message.queued = true;

@@ -3,7 +3,8 @@
 // were told, what the queue groups decided, and what remotes saw. It has a replica of each group of
 // its own (QueueState on MemoryTables), fed by the first node that applies an entry.
 //
-//   clients    what was acknowledged is in the queue, once; what was refused never is
+//   clients    what was acknowledged is in the queue; what was refused never is; what is offered
+//              again while it may be there is queued once
 //   fence      a final dot leaves a node only while the unit's open intent is of that node's life
 //   account    a recipient ends once; "delivered" is said only of what a remote took; at the end
 //              all have ended
@@ -58,7 +59,10 @@ class MailChecker {
 
   // --- Clients ---
   void OnSubmit(uint64_t token, std::vector<std::string> recipients, std::string content);
-  void OnAnswer(uint64_t token, const absl::Status& status);
+  // `offered_as`: the queue id that came with a 250.
+  void OnAnswer(uint64_t token, const absl::StatusOr<std::string>& offered_as);
+  // The client does not know what became of its offer.
+  void OnNoAnswer(uint64_t token) { messages_.at(token).maybe = true; }
 
   // --- Nodes ---
   void OnApplied(NodeId node, GroupId group, const raft::CommittedEntry& entry,
@@ -90,7 +94,7 @@ class MailChecker {
   uint64_t doubts() const { return doubts_; }
 
  private:
-  enum class Answer { kNone, kAcknowledged, kRefused, kUnknown };
+  enum class Answer { kNone, kAcknowledged, kRefused };
 
   struct Message {
     std::string content;
@@ -98,6 +102,7 @@ class MailChecker {
     std::vector<std::string> recipients;
     queue::QueueId queued_as;
     bool queued = false;
+    bool maybe = false;  // An offer ended without an answer that its client heard.
   };
   struct Recipient {
     uint64_t token = 0;

@@ -10,6 +10,7 @@
 #include "node/peers/peer_calls.h"
 #include "node/peers/peers.h"
 #include "node/queue_service.h"
+#include "node/replay/find_replay.h"
 
 namespace holdfast::raft_test {
 
@@ -90,11 +91,13 @@ class MailNode::SimPeers final : public node::Peers {
   void Open(node::PeerGate& gate, std::function<peer_call::Beat()> make_beat) {
     make_beat_ = std::move(make_beat);
     gate.Serve(peer_call::Request::kBeat,
-               [this](NodeId peer, peer_call::Request request, auto reply) {
+               [this, &gate](NodeId peer, peer_call::Request request, auto reply) {
+                 if (gate.listener() != nullptr) gate.listener()->OnBeat(peer, request.beat());
                  beats_.Put(peer, std::move(*request.mutable_beat()), node_.clock().SinceBoot());
                  reply(peer_call::Answer());
                });
   }
+  void BeatSoon() { next_beat_ = -absl::InfiniteDuration(); }
   bool alone() const override { return false; }
   void SetNodes(const std::vector<node::PeerChange>&) override {}
   std::vector<NodeId> nodes() const override { return node_.voters(); }
@@ -138,9 +141,11 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   unlink(notes.c_str());
   router_ = std::make_unique<node::ProposeRouter>(
       RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout});
+  peers_ = std::make_unique<SimPeers>(node);
+  MakeReplays();
   submit_ = std::make_unique<node::SubmitPath>(
       node::SubmitPath::Parts{Proposer(), leaders_, policy_, node.clock(), metrics_, health_,
-                              /*replays=*/nullptr, cluster.mutation},
+                              replays_.get(), cluster.mutation},
       node.id(), cluster.submission_memory_bytes, luck.Next());
 
   const RemoteClient client{node.id(), boot_id_,
@@ -163,7 +168,6 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
       [this](std::vector<node::NodeRow> nodes, uint64_t version) {
         cluster_duties_->SetNodes(std::move(nodes), version);
       });
-  peers_ = std::make_unique<SimPeers>(node);
   MakeShares();
   MakeDuties(luck);
   // It is never ticked: what it measures are threads and disks of a real machine.
@@ -191,6 +195,43 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
 }
 
 MailNode::~MailNode() = default;
+
+void MailNode::MakeReplays() {
+  for (uint32_t group = 1; group <= cluster_.queue_groups; ++group) {
+    queue_rows_.push_back(node_.store().Reader(GroupId{group}));
+  }
+  node::ProposeRouter::Parts router = RouterParts();
+  node::ReplayGuard::Parts parts{
+      Proposer(),
+      router.leader_of,
+      [this](GroupId group, raft::ReadCallback done) {
+        if (ended_) return;
+        node_.host().Read(group, [this, done = std::move(done)](const auto& point) {
+          if (!ended_) node_.apply_context().Post([done, point] { done(point); });
+        });
+      },
+      [this] { return health_.MayStamp().ok(); },
+      [this](GroupId group, std::string_view sha256) {
+        return node::FindReplay(queue_rows_, group, sha256, node_.clock().Now());
+      },
+      router.call,
+      [this] {
+        std::vector<NodeId> others = node_.voters();
+        std::erase(others, node_.id());
+        return others;
+      },
+      [this] { peers_->BeatSoon(); },
+      policy_,
+      node_.clock()};
+  node::ReplayGuardOptions options;
+  options.questions.self = node_.id();
+  options.questions.queue_groups = cluster_.queue_groups;
+  options.questions.timeout = cluster_.timing.commit_timeout / 2;
+  replays_ = std::make_unique<node::ReplayGuard>(std::move(parts), options);
+  const bool forgets = cluster_.mutation == node::NodeMutation::kForgetReplays;
+  if (node_.life() > 1 && !forgets) replays_->SetRestarted();
+  gate_.Listen(*replays_);
+}
 
 void MailNode::MakeShares() {
   node::ShareExchange::Options options;
@@ -284,12 +325,25 @@ void MailNode::Begin() {
               [this](NodeId peer, peer_call::Request request, auto reply) {
                 shares_->OnAsks(peer, std::move(*request.mutable_shares()), std::move(reply));
               });
-  peers_->Open(gate_, [this] { return cluster_duties_->MakeBeat(); });
+  gate_.Serve(peer_call::Request::kDidYouSee, [this](NodeId, peer_call::Request request,
+                                                     auto reply) {
+    replays_->Answer(std::move(*request.mutable_did_you_see()), [reply](peer_call::DidYouSee said) {
+      peer_call::Answer answer;
+      *answer.mutable_did_you_see() = std::move(said);
+      reply(std::move(answer));
+    });
+  });
+  peers_->Open(gate_, [this] {
+    peer_call::Beat beat = cluster_duties_->MakeBeat();
+    replays_->AddToBeat(beat);
+    return beat;
+  });
   gate_.Open(node_.host());
 }
 
 void MailNode::Tick() {
   router_->Tick();
+  replays_->Tick();
   cluster_duties_->Tick();
   WakeIo();
   if (std::exchange(tick_waits_, true)) return;
@@ -317,27 +371,27 @@ void MailNode::WakeIo() {
 
 namespace {
 
-boost::asio::awaitable<absl::Status> Carry(std::unique_ptr<smtp::Submission> submission,
-                                           std::vector<std::shared_ptr<const std::string>> pieces,
-                                           smtp::FinalFacts facts) {
+boost::asio::awaitable<absl::StatusOr<std::string>> Carry(
+    std::unique_ptr<smtp::Submission> submission,
+    std::vector<std::shared_ptr<const std::string>> pieces, smtp::FinalFacts facts) {
   for (const auto& piece : pieces) {
     absl::Status written = co_await submission->Write(piece);
     if (!written.ok()) co_return written;
   }
-  absl::StatusOr<std::string> id = co_await submission->Commit(std::move(facts));
-  co_return id.status();
+  co_return co_await submission->Commit(std::move(facts));
 }
 
 }  // namespace
 
 void MailNode::Submit(std::shared_ptr<const smtp::Envelope> envelope,
                       std::vector<std::shared_ptr<const std::string>> pieces,
-                      smtp::FinalFacts facts, std::function<void(absl::Status)> done) {
+                      smtp::FinalFacts facts,
+                      std::function<void(absl::StatusOr<std::string>)> done) {
   auto submission = submit_->Begin(std::move(envelope));
   if (!submission.ok()) return done(submission.status());
-  auto finish = [done = std::move(done)](std::exception_ptr error, const absl::Status& status) {
+  auto finish = [done = std::move(done)](std::exception_ptr error, absl::StatusOr<std::string> id) {
     HOLDFAST_CHECK(error == nullptr) << "a submission threw an exception";
-    done(status);
+    done(std::move(id));
   };
   boost::asio::co_spawn(io_, Carry(*std::move(submission), std::move(pieces), std::move(facts)),
                         std::move(finish));

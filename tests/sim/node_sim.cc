@@ -177,7 +177,8 @@ std::string NodeSim::DrawPolicy() {
       "mail_name: \"relay.test\"\n"
       "retry {{ waits: \"{}s\" waits: \"{}s\" expiry: \"{}s\" null_sender_expiry: \"10m\" }}\n"
       "outbound {{ tls: TLS_NONE }}\n"
-      "in_doubt {{ wait: \"{}s\" }}\n",
+      "in_doubt {{ wait: \"{}s\" }}\n"
+      "replays {{ remember_for: \"120s\" }}\n",
       luck_.Between(1, 2), luck_.Between(2, 6), luck_.Between(15, 60), luck_.Between(4, 8));
 }
 
