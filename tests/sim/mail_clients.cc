@@ -8,6 +8,9 @@
 namespace holdfast::raft_test {
 namespace {
 
+// As sessions hand content on.
+constexpr size_t kPieceBytesMax = size_t{1} << 20;
+
 std::shared_ptr<const smtp::Envelope> MakeEnvelope(uint64_t token,
                                                    const std::vector<std::string>& recipients,
                                                    absl::Time now) {
@@ -61,6 +64,13 @@ void MailClients::FindForsaken() {
 std::string MailClients::MakeContent(uint64_t token) {
   std::string content =
       format("Message-ID: <t{}@client.test>\r\nSubject: {}\r\n\r\n", token, luck_.Next());
+  if (luck_.OneIn(weather_.large_in)) {
+    const uint64_t bytes =
+        luck_.OneIn(4) ? weather_.large_bytes_max : luck_.Below(weather_.large_bytes_max / 10);
+    const std::string line = format("{:x}{:x}\r\n", luck_.Next(), luck_.Next());
+    content.reserve(bytes + line.size());
+    while (content.size() < bytes) content += line;
+  }
   for (uint64_t line = luck_.Below(weather_.lines_max); line > 0; --line) {
     content += format("{}{:x}\r\n", luck_.OneIn(4) ? "." : "", luck_.Next());
   }
@@ -83,6 +93,7 @@ void MailClients::SendOne() {
   }
   letter.content = MakeContent(token);
   letter.pieces = luck_.OneIn(3) ? luck_.Between(2, 3) : 1;
+  letter.pieces += letter.content.size() / kPieceBytesMax;
   checker_.OnSubmit(token, letter.recipients, letter.content);
   Offer(token, *node);
 }

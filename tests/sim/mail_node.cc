@@ -11,6 +11,8 @@
 #include "node/peers/peers.h"
 #include "node/queue_service.h"
 #include "node/replay/find_replay.h"
+#include "proto/command.pb.h"
+#include "queue/state/command_codec.h"
 
 namespace holdfast::raft_test {
 
@@ -341,7 +343,41 @@ void MailNode::Begin() {
   gate_.Open(node_.host());
 }
 
+// What configuration bounds.
+void MailNode::CheckBounds() {
+  const node::AttemptSettings& attempts = cluster_.attempts;
+  const auto bound = [this](const char* what, uint64_t is, uint64_t most) {
+    if (is <= most) return;
+    node_.shared().checker.Fail(
+        format("node {}: {} {}, at most {} may be", node_.id().value(), is, what, most));
+  };
+  bound("bytes of submissions", submit_->memory_used_bytes(), cluster_.submission_memory_bytes);
+  bound("attempts under way", attempts_gate_.running(), attempts.connections_max);
+  // The runner lets go of an attempt a moment after the gate.
+  bound("attempts at the runner", runner_->running(), 2 * attempts.connections_max);
+  bound("proposals at the router", router_->waiting(), node::ProposeRouterOptions().waiting_max);
+}
+
+void MailNode::ApplyPolicy(const std::string& text) {
+  if (!health_.MayStamp().ok()) return;
+  command::Command command;
+  command::SetPolicy& set = *command.mutable_set_policy();
+  set.set_expected_version(policy_version());
+  set.set_policy_text(text);
+  set.set_actor("operator");
+  set.set_stamped_us(absl::ToUnixMicros(node_.clock().Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_CHECK(bytes.ok()) << bytes.status();
+  Proposer()(kControlGroup, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+}
+
+void MailNode::SetFreeBytes(uint64_t bytes) {
+  health_.disk().BeginLook();
+  health_.disk().EndLook(bytes, 0);
+}
+
 void MailNode::Tick() {
+  CheckBounds();
   router_->Tick();
   replays_->Tick();
   cluster_duties_->Tick();

@@ -84,6 +84,15 @@ class MailNode final : public NodeInside {
   void HangsUp(const std::string& queue_id) { submit_->Unconfirmed(queue_id); }
   bool leads(GroupId group) const { return leaders_.Leads(group); }
   void HandOver(GroupId group, NodeId target);
+  // An operator's drain: all groups go to others, until TakePartAgain().
+  void Drain() { cluster_duties_->HandOverAll(); }
+  void TakePartAgain() { cluster_duties_->TakePartAgain(); }
+  // As an operator does it, whoever leads the control group.
+  void ApplyPolicy(const std::string& text);
+  // 0: none of the cluster's yet.
+  uint64_t policy_version() const { return policy_.Current()->version(); }
+  // What the next look at the disk says.
+  void SetFreeBytes(uint64_t bytes);
   // Nothing of a message or an attempt is left in memory; otherwise what is.
   std::string Leftovers() const;
 
@@ -94,6 +103,7 @@ class MailNode final : public NodeInside {
 
   node::ProposeRouter::Parts RouterParts();
   node::SubmitPath::Proposer Proposer();
+  void CheckBounds();
   void MakeReplays();
   void MakeShares();
   void MakeDuties(Random& luck);

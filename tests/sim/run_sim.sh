@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The seeds of SEEDS (lines "FLOOR SEED why"), then fresh ones for a share of CI's time:
-# BINARY SEEDS [ARGUMENTS]. SIM_MINUTES says how long. A seed is not a test case: the run counts as one.
+# BINARY SEEDS [ARGUMENTS]. SIM_CORE_MINUTES, SIM_HOST_MINUTES and SIM_NODE_MINUTES say how long. A seed is no test case: the run counts as one.
 set -uo pipefail
 binary=$1
 seeds=$2
@@ -12,9 +12,15 @@ while read -r floor seed _; do
   fi
 done < <(sed 's/#.*//' "$seeds" | awk 'NF')
 from=$(date +%s)
-# Fresh seeds of the core only: see README.md, "Known", for what the host floor still finds.
-if "$binary" --floor core --minutes "${SIM_MINUTES:-2}" --from "$from" "$@" | tee "$TEST_TMPDIR/out"; then
-  echo "seeds from $from: $(tail -1 "$TEST_TMPDIR/out")"
+failed=0
+fresh() {  # FLOOR MINUTES
+  "$binary" --floor "$1" --minutes "$2" --from "$from" "${@:3}" | tee "$TEST_TMPDIR/$1" || failed=1
+  echo "$1, seeds from $from: $(tail -1 "$TEST_TMPDIR/$1")"
+}
+fresh core "${SIM_CORE_MINUTES:-1}" "$@"
+fresh host "${SIM_HOST_MINUTES:-1}" "$@"
+fresh node "${SIM_NODE_MINUTES:-1}" "$@"
+if [ "$failed" = 0 ]; then
   echo "1 passed, 0 failed"
 else
   echo "0 passed, 1 failed"
