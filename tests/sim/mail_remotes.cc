@@ -59,7 +59,7 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
     if (bytes == ".\r\n") {
       remotes_.checker_.OnDot(client_.node, client_.boot_id, sender_, told_recipients_);
     }
-    arrives_ = std::max(arrives_, remotes_.loop_.now()) + remotes_.UpTo(temper().delay_max);
+    arrives_ = std::max(arrives_, remotes_.loop_.now() + remotes_.UpTo(temper().delay_max));
     remotes_.loop_.At(arrives_, [self = shared_from_this(), text = std::string(bytes)] {
       self->OnArrival(text);
     });
