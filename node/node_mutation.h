@@ -14,10 +14,12 @@ enum class NodeMutation : uint8_t {
   kNoIntent = 1,            // A final dot waits for no intent, and none is recorded.
   kSettleAtOnce = 2,        // A leader takes open intents of others for in doubt, and asks nobody.
   kEndBodyWithEnqueue = 3,  // A message's first body ends with the entry that brought it.
-  kNoticeTwice = 4,         // A failure's notice is queued twice.
-  kOfferUnknownAgain = 5,   // A proposal whose outcome is not known is offered again.
+  kNoticeTwice = 4,         // A failure is told by two notices.
+  kOfferUnknownAgain = 5,   // A submission of unknown outcome is offered to another group.
   kNoLease = 6,             // A committed intent is enough for the dot, whoever leads by then.
   kForgetOutcomes = 7,      // Who ceases to lead forgets the outcomes that are not recorded.
+  kOutcomeTwice = 8,        // An attempt's outcome is recorded as often as it comes.
+  kForgetReplays = 9,       // After a restart replays are not looked for.
 };
 
 }  // namespace holdfast::node

@@ -410,8 +410,9 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   MadeOutcome made = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
                                     report, *task->policy, random_.Next());
   if (options_.mutation == NodeMutation::kNoticeTwice && !made.notices.empty()) {
-    made.notices.push_back(made.notices.front());
-    made.notices.back().enqueue.set_queue_id(parts_.next_queue_id());
+    MadeOutcome again = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
+                                       report, *task->policy, random_.Next());
+    std::move(again.notices.begin(), again.notices.end(), std::back_inserter(made.notices));
   }
   const uint64_t attempt_id = task->attempt_id;
   if (options_.mutation == NodeMutation::kForgetOutcomes && !ours) {

@@ -122,9 +122,7 @@ void ProposeRouter::Answer(const std::shared_ptr<Shared>& shared, std::shared_pt
                            const raft::ProposeResult& result) {
   // Alone, a refusal is final: no other node could lead.
   offer->out = false;
-  const bool unknown_too = shared->options.mutation == NodeMutation::kOfferUnknownAgain &&
-                           absl::IsDeadlineExceeded(result.status);
-  const bool again = (CertainlyNothing(result) || unknown_too) && shared->parts.call != nullptr &&
+  const bool again = CertainlyNothing(result) && shared->parts.call != nullptr &&
                      shared->parts.clock.SinceBoot() < offer->until;
   raft::ProposeResult answer = result;
   if (again) {

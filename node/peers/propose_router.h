@@ -23,7 +23,6 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "base/strong_id.h"
-#include "node/node_mutation.h"
 #include "raft/host/group_host.h"
 
 namespace holdfast::node {
@@ -43,7 +42,6 @@ struct ProposeRouterOptions {
   // what went wrong is heard.
   absl::Duration answer_time = absl::Milliseconds(200);
   size_t waiting_max = 10'000;
-  NodeMutation mutation = NodeMutation::kNone;
 };
 
 class ProposeRouter {

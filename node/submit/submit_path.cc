@@ -73,7 +73,7 @@ class GroupSubmission final : public smtp::Submission {
       const smtp::FinalFacts& facts);
 
   SubmitPath& path_;
-  const GroupId group_;
+  GroupId group_;
   const std::string queue_id_;
   const std::shared_ptr<const smtp::Envelope> envelope_;
   std::vector<ByteBudget::Reservation> reservations_;
@@ -251,6 +251,14 @@ boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
   if (replays != nullptr) replays->Proposing({group_, queue_id_}, sha256_);
   absl::Status status = co_await Propose(EnqueueCommand(facts), std::move(bodies),
                                          start + path_.parts_.commit_timeout);
+  if (path_.parts_.mutation == NodeMutation::kOfferUnknownAgain &&
+      absl::IsDeadlineExceeded(status) && held_ != nullptr && chunks_ == 0) {
+    group_ = path_.parts_.leaders.Next().value_or(group_);
+    std::vector<raft::Body> again;
+    again.push_back(held_);
+    status = co_await Propose(EnqueueCommand(facts), std::move(again),
+                              path_.parts_.clock.SinceBoot() + path_.parts_.commit_timeout);
+  }
   if (replays != nullptr) replays->Decided(queue_id_, status);
   path_.parts_.metrics.commit_seconds.Observe(
       absl::ToDoubleSeconds(path_.parts_.clock.SinceBoot() - start));

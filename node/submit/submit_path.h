@@ -30,6 +30,7 @@
 #include "node/control/policy.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/node_mutation.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/node_health.h"
 #include "queue/state/queue_types.h"
@@ -55,6 +56,7 @@ class SubmitPath final : public smtp::MessageSink {
     ReplayGuard* replays = nullptr;
     // From the final dot to the answer, a question about replays included.
     absl::Duration commit_timeout = absl::Seconds(5);
+    NodeMutation mutation = NodeMutation::kNone;
   };
 
   // `seed`: of what tells the queue ids of two lives apart.

@@ -188,6 +188,7 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
   if (options.mutation == HostMutation::kKeepAbandonedBodies) intake_.KeepAbandoned();
+  if (options.mutation == HostMutation::kForgetRowsOfSnapshot) intake_.ForgetRows();
 }
 
 absl::Status GroupHost::Impl::Start() {

@@ -26,7 +26,8 @@ struct FloorArguments {
 struct FloorOutcome {
   std::string error;  // Empty: all checks held.
   uint64_t hash = 0;
-  std::string tally;  // What happened, in words.
+  std::string tally;             // What happened, in words.
+  double simulated_seconds = 0;  // 0: the floor does not count them.
 };
 
 struct Floor {

@@ -92,9 +92,11 @@ Floor NodeFloor() {
         result.error, result.hash,
         format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged, {} "
                "recipients delivered, {} failed, {} taken by remotes, {} attempts in doubt, {} "
-               "recipients twice",
+               "recipients twice, {} messages offered again",
                result.events, result.elected, result.crashes, result.sent, result.acknowledged,
-               result.delivered, result.failed, result.taken, result.doubts, result.repeats)};
+               result.delivered, result.failed, result.taken, result.doubts, result.repeats,
+               result.offered_again),
+        result.simulated_seconds};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const NodeSimOptions options = NodeOptions(arguments);

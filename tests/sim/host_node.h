@@ -138,6 +138,7 @@ class HostNode {
   raft::SimDisk& disk() { return disk_; }
   const raft::SimDisk& disk() const { return disk_; }
   const SimClock& clock() const { return clock_; }
+  void JumpClock(absl::Duration by) { clock_.Jump(by); }
   NodePace& pace() { return pace_; }
   // What the checker may rely on: see HostChecker.
   const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }
@@ -166,7 +167,7 @@ class HostNode {
   const uint32_t queue_groups_;
   const Links links_;
   const MakeInside make_inside_;
-  const SimClock clock_;
+  SimClock clock_;
   Random luck_;
   SimMachine::Watcher watcher_;
   NodePace pace_;

@@ -6,7 +6,6 @@
 #include "base/text.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"
-#include "queue/state/queue_state.h"
 
 namespace holdfast::raft_test {
 namespace {
@@ -60,18 +59,23 @@ void MailChecker::OnSubmit(uint64_t token, std::vector<std::string> recipients,
   message.content = std::move(content);
 }
 
-void MailChecker::OnAnswer(uint64_t token, const absl::Status& status) {
+void MailChecker::OnAnswer(uint64_t token, const absl::StatusOr<std::string>& offered_as) {
   Message& message = messages_.at(token);
-  if (status.ok()) {
-    ++acknowledged_;
+  if (offered_as.ok()) {
+    if (message.answer != Answer::kAcknowledged) ++acknowledged_;
     message.answer = Answer::kAcknowledged;
-    if (!message.queued) Fail(format("message {} was acknowledged, and is not queued", token));
-    return;
+    if (!message.queued)
+      return Fail(format("message {} was acknowledged, and is not queued", token));
+    if (*offered_as == message.queued_as.ToString()) return;
+    return Fail(format("message {} was acknowledged as {}, and is queued as {}", token, *offered_as,
+                       message.queued_as.text()));
   }
-  message.answer = absl::IsDeadlineExceeded(status) ? Answer::kUnknown : Answer::kRefused;
-  if (message.answer == Answer::kRefused && message.queued) {
+  message.maybe |= absl::IsDeadlineExceeded(offered_as.status());
+  if (message.maybe) return;
+  message.answer = Answer::kRefused;
+  if (message.queued) {
     Fail(format("message {} was refused ({}), and is queued as {}", token,
-                holdfast::Message(status), message.queued_as.text()));
+                holdfast::Message(offered_as.status()), message.queued_as.text()));
   }
 }
 
@@ -97,7 +101,7 @@ void MailChecker::OnApplied(NodeId node, GroupId group_id, const raft::Committed
     bodies.push_back({body.key.index, body.key.term, body.key.ordinal, body.bytes, body.crc32c});
   }
   const queue::ApplyResult result =
-      queue::QueueState().Apply(entry.index, entry.term, *command, bodies, group.tables);
+      state_.Apply(entry.index, entry.term, *command, bodies, group.tables);
   if (result.verdict.code() != verdict.code()) {
     Fail(format("group {}: node {} answers entry {} with {}, not {}", group_id.value(),
                 node.value(), entry.index, absl::StatusCodeToString(verdict.code()),
@@ -117,14 +121,10 @@ void MailChecker::OnEvents(Group& group, const std::vector<queue::Event>& events
     } else if (const auto* due = std::get_if<queue::UnitDue>(&event)) {
       group.units[{due->key.queue_id, due->destination}] = due->key;
     } else if (const auto* opened = std::get_if<queue::IntentOpened>(&event)) {
-      group.intents[opened->key] = opened->attempt;
+      group.intents[opened->key] = {opened->attempt, in_order_};
     } else if (const auto* recorded = std::get_if<queue::AttemptRecorded>(&event)) {
-      const auto intent = group.intents.find(recorded->key);
-      if (intent != group.intents.end() && intent->second == recorded->attempt) {
-        group.intents.erase(intent);
-      }
+      OnRecorded(group, *recorded);
       in_doubt = recorded->in_doubt;
-      doubts_ += in_doubt;
     } else if (const auto* deferred = std::get_if<queue::RecipientDeferred>(&event)) {
       const auto recipient = recipients_.find(deferred->address);
       if (in_doubt && recipient != recipients_.end()) ++recipient->second.doubts;
@@ -141,6 +141,31 @@ void MailChecker::OnEvents(Group& group, const std::vector<queue::Event>& events
   }
 }
 
+void MailChecker::OnRecorded(Group& group, const queue::AttemptRecorded& recorded) {
+  doubts_ += recorded.in_doubt;
+  const auto intent = group.intents.find(recorded.key);
+  if (intent == group.intents.end() || !(intent->second.attempt == recorded.attempt)) return;
+  if (recorded.in_doubt && intent->second.in_order) {
+    Fail(format("an attempt of {} by node {} ends in doubt, though nothing was wrong",
+                recorded.key.queue_id.text(), recorded.attempt.node_id));
+  }
+  group.intents.erase(intent);
+}
+
+void MailChecker::OnLeading(NodeId node, GroupId group, raft::Term term) {
+  Group& led = groups_[group];
+  if (term <= led.term) return;
+  led.term = term;
+  led.leader = node;
+}
+
+void MailChecker::OnFenceOpens(NodeId node, GroupId group) {
+  const Group& led = groups_[group];
+  if (led.leader == node) return;
+  Fail(format("group {}: the fence lets a dot of node {} pass, and node {} leads (term {})",
+              group.value(), node.value(), led.leader.value(), led.term));
+}
+
 void MailChecker::OnAccepted(const queue::MessageAccepted& accepted) {
   if (accepted.message.is_notice) return;
   const uint64_t token = TokenOf(accepted.message.sender);
@@ -148,7 +173,7 @@ void MailChecker::OnAccepted(const queue::MessageAccepted& accepted) {
   if (found == messages_.end()) return Fail("a message that nobody sent is queued");
   Message& message = found->second;
   if (message.queued) return Fail(format("message {} is queued twice", token));
-  if (message.answer == Answer::kRefused) {
+  if (message.answer == Answer::kRefused && !message.maybe) {
     Fail(format("message {} was refused, and is queued", token));
   }
   message.queued = true;
@@ -186,10 +211,10 @@ void MailChecker::CheckIntent(NodeId node, uint64_t boot_id, const std::string& 
       return Fail(format("node {} sends the dot of {} to {} without an open intent", node.value(),
                          queue_id.text(), recipient));
     }
-    if (intent->second.node_id != node.value() || intent->second.boot_id != boot_id) {
+    const queue::AttemptKey& attempt = intent->second.attempt;
+    if (attempt.node_id != node.value() || attempt.boot_id != boot_id) {
       Fail(format("node {} sends the dot of {} to {}, but the intent is node {}'s (boot {:x})",
-                  node.value(), queue_id.text(), recipient, intent->second.node_id,
-                  intent->second.boot_id));
+                  node.value(), queue_id.text(), recipient, attempt.node_id, attempt.boot_id));
     }
     return;
   }

@@ -3,12 +3,15 @@
 // were told, what the queue groups decided, and what remotes saw. It has a replica of each group of
 // its own (QueueState on MemoryTables), fed by the first node that applies an entry.
 //
-//   clients    what was acknowledged is in the queue, once; what was refused never is
+//   clients    what was acknowledged is in the queue; what was refused never is; what is offered
+//              again while it may be there is queued once
 //   fence      a final dot leaves a node only while the unit's open intent is of that node's life
 //   account    a recipient ends once; "delivered" is said only of what a remote took; at the end
 //              all have ended
 //   repeats    a remote takes a recipient's message again only after an attempt in doubt
-//   notices    a failure is told to the sender by exactly one notice, anything else by none
+//   lease      the fence lets no dot pass while another node leads that was elected later
+//   hand-over  while groups are handed over in order and nothing else happens, no attempt ends in
+//   doubt notices    a failure is told to the sender by exactly one notice, anything else by none
 //   content    a remote gets what the client sent, byte for byte
 //   replicas   all nodes apply the same commands with the same verdicts, and end with equal rows
 //
@@ -30,6 +33,7 @@
 #include "base/strong_id.h"
 #include "queue/state/events.h"
 #include "queue/state/memory_tables.h"
+#include "queue/state/queue_state.h"
 #include "raft/host/state_machine.h"
 #include "tests/storage/sim_disk.h"
 
@@ -49,15 +53,25 @@ class MailChecker {
     std::function<void(const std::string&)> fail;
     std::function<void(const raft::BodyKey&, raft::LogIndex)> ended;
   };
-  explicit MailChecker(Reports reports) : reports_(std::move(reports)) {}
+  // `mutation`: a bug that all replicas have, this one too.
+  explicit MailChecker(Reports reports, queue::QueueMutation mutation = queue::QueueMutation::kNone)
+      : reports_(std::move(reports)), state_(mutation) {}
 
   // --- Clients ---
   void OnSubmit(uint64_t token, std::vector<std::string> recipients, std::string content);
-  void OnAnswer(uint64_t token, const absl::Status& status);
+  // `offered_as`: the queue id that came with a 250.
+  void OnAnswer(uint64_t token, const absl::StatusOr<std::string>& offered_as);
+  // The client does not know what became of its offer.
+  void OnNoAnswer(uint64_t token) { messages_.at(token).maybe = true; }
 
   // --- Nodes ---
   void OnApplied(NodeId node, GroupId group, const raft::CommittedEntry& entry,
                  const absl::Status& verdict);
+  void OnLeading(NodeId node, GroupId group, raft::Term term);
+  // A final dot of the group's mail may leave the node now.
+  void OnFenceOpens(NodeId node, GroupId group);
+  // From now on all is well, and groups are handed over in order only.
+  void OnOrder() { in_order_ = true; }
   // The final dot of a message to `recipients` is on its way out.
   void OnDot(NodeId node, uint64_t boot_id, const std::string& sender,
              const std::vector<std::string>& recipients);
@@ -80,7 +94,7 @@ class MailChecker {
   uint64_t doubts() const { return doubts_; }
 
  private:
-  enum class Answer { kNone, kAcknowledged, kRefused, kUnknown };
+  enum class Answer { kNone, kAcknowledged, kRefused };
 
   struct Message {
     std::string content;
@@ -88,6 +102,7 @@ class MailChecker {
     std::vector<std::string> recipients;
     queue::QueueId queued_as;
     bool queued = false;
+    bool maybe = false;  // An offer ended without an answer that its client heard.
   };
   struct Recipient {
     uint64_t token = 0;
@@ -103,13 +118,20 @@ class MailChecker {
     // Of each entry: command and verdict, hashed.
     std::map<raft::LogIndex, uint64_t> applied;
     // Open intents.
-    std::map<queue::UnitKey, queue::AttemptKey> intents;
+    struct Intent {
+      queue::AttemptKey attempt;
+      bool in_order = false;  // Opened since OnOrder().
+    };
+    std::map<queue::UnitKey, Intent> intents;
+    NodeId leader;  // Of the newest term that was told.
+    raft::Term term = 0;
     // Messages and notices, while they are alive.
     std::map<std::pair<queue::QueueId, std::string>, queue::UnitKey> units;
   };
 
   void Fail(const std::string& what) { reports_.fail(what); }
   void OnEvents(Group& group, const std::vector<queue::Event>& events);
+  void OnRecorded(Group& group, const queue::AttemptRecorded& recorded);
   void OnAccepted(const queue::MessageAccepted& accepted);
   void OnFinal(const queue::RecipientFinal& final);
   void OnNotice(const std::string& content);
@@ -118,6 +140,8 @@ class MailChecker {
   void CheckEnd(const std::string& address, const Recipient& recipient);
 
   const Reports reports_;
+  const queue::QueueState state_;
+  bool in_order_ = false;
   std::map<uint64_t, Message> messages_;         // By token.
   std::map<std::string, Recipient> recipients_;  // By address.
   std::map<GroupId, Group> groups_;

@@ -10,6 +10,9 @@
 #include "node/peers/peer_calls.h"
 #include "node/peers/peers.h"
 #include "node/queue_service.h"
+#include "node/replay/find_replay.h"
+#include "proto/command.pb.h"
+#include "queue/state/command_codec.h"
 
 namespace holdfast::raft_test {
 
@@ -32,6 +35,7 @@ class MailNode::Watched final : public raft::StateMachine {
   void OnCommitted(raft::LogIndex last) override { machine_.OnCommitted(last); }
   void OnLeaderChange(bool leader, raft::Term term) override {
     node_.shared().trace.Note(leader ? "leads" : "led", {node_.id().value(), group_.value(), term});
+    if (leader && !node_.dying()) checker_.OnLeading(node_.id(), group_, term);
     machine_.OnLeaderChange(leader, term);
   }
   absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override {
@@ -49,6 +53,38 @@ class MailNode::Watched final : public raft::StateMachine {
   raft::StateMachine& machine_;
 };
 
+// Tells the checker when a dot is allowed.
+class MailNode::WatchedFence final : public node::IntentRecorder {
+ public:
+  WatchedFence(HostNode& node, MailChecker& checker, node::IntentRecorder& fence)
+      : node_(node), checker_(checker), fence_(fence) {}
+
+  void RecordIntent(const node::AttemptTask& task,
+                    std::function<void(absl::Status)> done) override {
+    fence_.RecordIntent(task, Watch(task, std::move(done)));
+  }
+  void ConfirmLeadership(const node::AttemptTask& task,
+                         std::function<void(absl::Status)> done) override {
+    fence_.ConfirmLeadership(task, Watch(task, std::move(done)));
+  }
+
+ private:
+  std::function<void(absl::Status)> Watch(const node::AttemptTask& task,
+                                          std::function<void(absl::Status)> done) {
+    return [this, life = node_.life(), group = task.group,
+            done = std::move(done)](const absl::Status& status) {
+      if (status.ok() && node_.life() == life && !node_.dying()) {
+        checker_.OnFenceOpens(node_.id(), group);
+      }
+      done(status);
+    };
+  }
+
+  HostNode& node_;
+  MailChecker& checker_;
+  node::IntentRecorder& fence_;
+};
+
 // Beats go through the simulated network, as PeerRoom sends them.
 class MailNode::SimPeers final : public node::Peers {
  public:
@@ -57,11 +93,13 @@ class MailNode::SimPeers final : public node::Peers {
   void Open(node::PeerGate& gate, std::function<peer_call::Beat()> make_beat) {
     make_beat_ = std::move(make_beat);
     gate.Serve(peer_call::Request::kBeat,
-               [this](NodeId peer, peer_call::Request request, auto reply) {
+               [this, &gate](NodeId peer, peer_call::Request request, auto reply) {
+                 if (gate.listener() != nullptr) gate.listener()->OnBeat(peer, request.beat());
                  beats_.Put(peer, std::move(*request.mutable_beat()), node_.clock().SinceBoot());
                  reply(peer_call::Answer());
                });
   }
+  void BeatSoon() { next_beat_ = -absl::InfiniteDuration(); }
   bool alone() const override { return false; }
   void SetNodes(const std::vector<node::PeerChange>&) override {}
   std::vector<NodeId> nodes() const override { return node_.voters(); }
@@ -104,11 +142,12 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   notes_ = *std::move(opened);
   unlink(notes.c_str());
   router_ = std::make_unique<node::ProposeRouter>(
-      RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout,
-                                                .mutation = cluster.mutation});
+      RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout});
+  peers_ = std::make_unique<SimPeers>(node);
+  MakeReplays();
   submit_ = std::make_unique<node::SubmitPath>(
       node::SubmitPath::Parts{Proposer(), leaders_, policy_, node.clock(), metrics_, health_,
-                              /*replays=*/nullptr},
+                              replays_.get(), cluster.mutation},
       node.id(), cluster.submission_memory_bytes, luck.Next());
 
   const RemoteClient client{node.id(), boot_id_,
@@ -123,14 +162,14 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   node::AttemptRunnerOptions runner;
   runner.hostname = hostname_;
   runner.attempts = cluster.attempts;
-  runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), intents_,
+  fence_ = std::make_unique<WatchedFence>(node, cluster.checker, intents_);
+  runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), *fence_,
                                                   node.clock());
   control_ = std::make_unique<node::ControlMachine>(
       node.store().Reader(kControlGroup), policy_, admission_,
       [this](std::vector<node::NodeRow> nodes, uint64_t version) {
         cluster_duties_->SetNodes(std::move(nodes), version);
       });
-  peers_ = std::make_unique<SimPeers>(node);
   MakeShares();
   MakeDuties(luck);
   // It is never ticked: what it measures are threads and disks of a real machine.
@@ -158,6 +197,43 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
 }
 
 MailNode::~MailNode() = default;
+
+void MailNode::MakeReplays() {
+  for (uint32_t group = 1; group <= cluster_.queue_groups; ++group) {
+    queue_rows_.push_back(node_.store().Reader(GroupId{group}));
+  }
+  node::ProposeRouter::Parts router = RouterParts();
+  node::ReplayGuard::Parts parts{
+      Proposer(),
+      router.leader_of,
+      [this](GroupId group, raft::ReadCallback done) {
+        if (ended_) return;
+        node_.host().Read(group, [this, done = std::move(done)](const auto& point) {
+          if (!ended_) node_.apply_context().Post([done, point] { done(point); });
+        });
+      },
+      [this] { return health_.MayStamp().ok(); },
+      [this](GroupId group, std::string_view sha256) {
+        return node::FindReplay(queue_rows_, group, sha256, node_.clock().Now());
+      },
+      router.call,
+      [this] {
+        std::vector<NodeId> others = node_.voters();
+        std::erase(others, node_.id());
+        return others;
+      },
+      [this] { peers_->BeatSoon(); },
+      policy_,
+      node_.clock()};
+  node::ReplayGuardOptions options;
+  options.questions.self = node_.id();
+  options.questions.queue_groups = cluster_.queue_groups;
+  options.questions.timeout = cluster_.timing.commit_timeout / 2;
+  replays_ = std::make_unique<node::ReplayGuard>(std::move(parts), options);
+  const bool forgets = cluster_.mutation == node::NodeMutation::kForgetReplays;
+  if (node_.life() > 1 && !forgets) replays_->SetRestarted();
+  gate_.Listen(*replays_);
+}
 
 void MailNode::MakeShares() {
   node::ShareExchange::Options options;
@@ -251,12 +327,59 @@ void MailNode::Begin() {
               [this](NodeId peer, peer_call::Request request, auto reply) {
                 shares_->OnAsks(peer, std::move(*request.mutable_shares()), std::move(reply));
               });
-  peers_->Open(gate_, [this] { return cluster_duties_->MakeBeat(); });
+  gate_.Serve(peer_call::Request::kDidYouSee, [this](NodeId, peer_call::Request request,
+                                                     auto reply) {
+    replays_->Answer(std::move(*request.mutable_did_you_see()), [reply](peer_call::DidYouSee said) {
+      peer_call::Answer answer;
+      *answer.mutable_did_you_see() = std::move(said);
+      reply(std::move(answer));
+    });
+  });
+  peers_->Open(gate_, [this] {
+    peer_call::Beat beat = cluster_duties_->MakeBeat();
+    replays_->AddToBeat(beat);
+    return beat;
+  });
   gate_.Open(node_.host());
 }
 
+// What configuration bounds.
+void MailNode::CheckBounds() {
+  const node::AttemptSettings& attempts = cluster_.attempts;
+  const auto bound = [this](const char* what, uint64_t is, uint64_t most) {
+    if (is <= most) return;
+    node_.shared().checker.Fail(
+        format("node {}: {} {}, at most {} may be", node_.id().value(), is, what, most));
+  };
+  bound("bytes of submissions", submit_->memory_used_bytes(), cluster_.submission_memory_bytes);
+  bound("attempts under way", attempts_gate_.running(), attempts.connections_max);
+  // The runner lets go of an attempt a moment after the gate.
+  bound("attempts at the runner", runner_->running(), 2 * attempts.connections_max);
+  bound("proposals at the router", router_->waiting(), node::ProposeRouterOptions().waiting_max);
+}
+
+void MailNode::ApplyPolicy(const std::string& text) {
+  if (!health_.MayStamp().ok()) return;
+  command::Command command;
+  command::SetPolicy& set = *command.mutable_set_policy();
+  set.set_expected_version(policy_version());
+  set.set_policy_text(text);
+  set.set_actor("operator");
+  set.set_stamped_us(absl::ToUnixMicros(node_.clock().Now()));
+  absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
+  HOLDFAST_CHECK(bytes.ok()) << bytes.status();
+  Proposer()(kControlGroup, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+}
+
+void MailNode::SetFreeBytes(uint64_t bytes) {
+  health_.disk().BeginLook();
+  health_.disk().EndLook(bytes, 0);
+}
+
 void MailNode::Tick() {
+  CheckBounds();
   router_->Tick();
+  replays_->Tick();
   cluster_duties_->Tick();
   WakeIo();
   if (std::exchange(tick_waits_, true)) return;
@@ -284,27 +407,27 @@ void MailNode::WakeIo() {
 
 namespace {
 
-boost::asio::awaitable<absl::Status> Carry(std::unique_ptr<smtp::Submission> submission,
-                                           std::vector<std::shared_ptr<const std::string>> pieces,
-                                           smtp::FinalFacts facts) {
+boost::asio::awaitable<absl::StatusOr<std::string>> Carry(
+    std::unique_ptr<smtp::Submission> submission,
+    std::vector<std::shared_ptr<const std::string>> pieces, smtp::FinalFacts facts) {
   for (const auto& piece : pieces) {
     absl::Status written = co_await submission->Write(piece);
     if (!written.ok()) co_return written;
   }
-  absl::StatusOr<std::string> id = co_await submission->Commit(std::move(facts));
-  co_return id.status();
+  co_return co_await submission->Commit(std::move(facts));
 }
 
 }  // namespace
 
 void MailNode::Submit(std::shared_ptr<const smtp::Envelope> envelope,
                       std::vector<std::shared_ptr<const std::string>> pieces,
-                      smtp::FinalFacts facts, std::function<void(absl::Status)> done) {
+                      smtp::FinalFacts facts,
+                      std::function<void(absl::StatusOr<std::string>)> done) {
   auto submission = submit_->Begin(std::move(envelope));
   if (!submission.ok()) return done(submission.status());
-  auto finish = [done = std::move(done)](std::exception_ptr error, const absl::Status& status) {
+  auto finish = [done = std::move(done)](std::exception_ptr error, absl::StatusOr<std::string> id) {
     HOLDFAST_CHECK(error == nullptr) << "a submission threw an exception";
-    done(status);
+    done(std::move(id));
   };
   boost::asio::co_spawn(io_, Carry(*std::move(submission), std::move(pieces), std::move(facts)),
                         std::move(finish));

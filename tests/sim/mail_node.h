@@ -33,6 +33,7 @@
 #include "node/node_mutation.h"
 #include "node/peers/peer_gate.h"
 #include "node/peers/propose_router.h"
+#include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
 #include "node/submit/node_health.h"
 #include "node/submit/submit_path.h"
@@ -77,18 +78,33 @@ class MailNode final : public NodeInside {
   // One message, from beginning to end; `done` is not called when the life ends before.
   void Submit(std::shared_ptr<const smtp::Envelope> envelope,
               std::vector<std::shared_ptr<const std::string>> pieces, smtp::FinalFacts facts,
-              std::function<void(absl::Status)> done);
+              std::function<void(absl::StatusOr<std::string>)> done);
+  // What the client does after its 250: it goes on, or is not heard any more.
+  void GoesOn(const std::string& queue_id) { submit_->Confirmed(queue_id); }
+  void HangsUp(const std::string& queue_id) { submit_->Unconfirmed(queue_id); }
   bool leads(GroupId group) const { return leaders_.Leads(group); }
   void HandOver(GroupId group, NodeId target);
+  // An operator's drain: all groups go to others, until TakePartAgain().
+  void Drain() { cluster_duties_->HandOverAll(); }
+  void TakePartAgain() { cluster_duties_->TakePartAgain(); }
+  // As an operator does it, whoever leads the control group.
+  void ApplyPolicy(const std::string& text);
+  // 0: none of the cluster's yet.
+  uint64_t policy_version() const { return policy_.Current()->version(); }
+  // What the next look at the disk says.
+  void SetFreeBytes(uint64_t bytes);
   // Nothing of a message or an attempt is left in memory; otherwise what is.
   std::string Leftovers() const;
 
  private:
   class Watched;
+  class WatchedFence;
   class SimPeers;
 
   node::ProposeRouter::Parts RouterParts();
   node::SubmitPath::Proposer Proposer();
+  void CheckBounds();
+  void MakeReplays();
   void MakeShares();
   void MakeDuties(Random& luck);
   void WakeIo();
@@ -112,14 +128,17 @@ class MailNode final : public NodeInside {
   node::AttemptGate suspects_gate_{1, 1};
   std::unique_ptr<node::AttemptNotes> notes_;
   std::unique_ptr<node::ShareExchange> shares_;
+  std::vector<std::unique_ptr<raft::StateReader>> queue_rows_;
   std::unique_ptr<smtp::Connector> connector_;
   // When a life ends in the middle of things, submissions and attempts die with the callbacks that
   // hold them (router_) or with io_: what they point to stands before, what has timers there
   // behind.
   std::unique_ptr<node::SubmitPath> submit_;
   boost::asio::io_context io_{1};
+  std::unique_ptr<node::ReplayGuard> replays_;  // The router answers its proposals.
   std::unique_ptr<node::ProposeRouter> router_;
   node::IntentRouter intents_;
+  std::unique_ptr<WatchedFence> fence_;
   std::unique_ptr<node::AttemptRunner> runner_;
   std::unique_ptr<node::ControlMachine> control_;
   std::vector<std::unique_ptr<node::GroupDuties>> duties_;

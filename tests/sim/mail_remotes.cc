@@ -47,7 +47,8 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
     return peer_.MakeTransport(executor);
   }
   NodeId node() const { return client_.node; }
-  bool over() const { return gone_ || peer_.send_ended(); }
+  size_t destination() const { return destination_; }
+  bool over() const { return (gone_ && !stalls_) || peer_.send_ended(); }
 
  private:
   const RemoteTemper& temper() const { return remotes_.tempers_[destination_]; }
@@ -58,7 +59,7 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
     if (bytes == ".\r\n") {
       remotes_.checker_.OnDot(client_.node, client_.boot_id, sender_, told_recipients_);
     }
-    arrives_ = std::max(arrives_, remotes_.loop_.now()) + remotes_.UpTo(temper().delay_max);
+    arrives_ = std::max(arrives_, remotes_.loop_.now() + remotes_.UpTo(temper().delay_max));
     remotes_.loop_.At(arrives_, [self = shared_from_this(), text = std::string(bytes)] {
       self->OnArrival(text);
     });
@@ -67,12 +68,14 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
   // At the remote.
   void OnArrival(const std::string& bytes) {
     if (gone_) return;
+    // Up to here there is no end: a long content is searched once.
+    const size_t searched = input_.size() < 4 ? 0 : input_.size() - 4;
     input_ += bytes;
-    while (!gone_) {
+    for (size_t from = searched; !gone_; from = 0) {
       if (in_content_) {
         // The dot is alone on a line.
         const bool at_once = StartsWith(input_, ".\r\n");
-        const size_t end = at_once ? 0 : input_.find("\r\n.\r\n");
+        const size_t end = at_once ? 0 : input_.find("\r\n.\r\n", from);
         if (end == std::string::npos) return;
         std::string content = at_once ? "" : input_.substr(0, end + 2);
         input_.erase(0, at_once ? 3 : end + 5);
@@ -82,6 +85,7 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
       }
       const size_t end = input_.find("\r\n");
       if (end == std::string::npos) return;
+      // What comes behind a line has not been searched.
       const std::string line = input_.substr(0, end);
       input_.erase(0, end + 2);
       OnLine(line);
@@ -141,7 +145,8 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
     remotes_.checker_.OnTaken(sender_, accepted_, content);
     if (remotes_.Chance(temper().vanish)) return HangUp();
     if (remotes_.Chance(temper().stall)) {
-      gone_ = true;  // And the connection stays.
+      gone_ = true;
+      stalls_ = true;
       return;
     }
     Say("250 2.0.0 taken");
@@ -175,7 +180,8 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
   smtp::MemoryPeer peer_;
   std::string input_;
   bool in_content_ = false;
-  bool gone_ = false;  // Nothing more is heard here.
+  bool gone_ = false;    // Nothing more is heard here.
+  bool stalls_ = false;  // And the connection stays.
   std::string sender_;
   std::vector<std::string> accepted_;
   std::vector<std::string> told_recipients_;  // Of the content under way.
@@ -204,6 +210,7 @@ class MailRemotes::SimConnector final : public smtp::Connector {
     auto talk = std::make_shared<Talk>(remotes_, destination, client_);
     std::erase_if(remotes_.talks_, [](const auto& one) { return one.second->over(); });
     remotes_.talks_.emplace(++remotes_.connections_, talk);
+    if (remotes_.on_connect_) remotes_.on_connect_(remotes_.OpenAt(destination));
     co_return std::make_unique<smtp::Stream>(talk->Begin(executor), options.stream);
   }
 
@@ -270,6 +277,17 @@ bool MailRemotes::IsBad(std::string_view address) {
 
 void MailRemotes::Heal() {
   for (RemoteTemper& temper : tempers_) temper = RemoteTemper();
+}
+
+uint64_t MailRemotes::OpenAt(size_t destination) const {
+  return static_cast<uint64_t>(
+      std::count_if(talks_.begin(), talks_.end(), [destination](const auto& one) {
+        return one.second->destination() == destination && !one.second->over();
+      }));
+}
+
+void MailRemotes::SlowDown(absl::Duration delay_max) {
+  for (RemoteTemper& temper : tempers_) temper.delay_max = delay_max;
 }
 
 std::unique_ptr<smtp::Connector> MailRemotes::MakeConnector(RemoteClient client) {

@@ -63,6 +63,8 @@ class MailRemotes {
   size_t destinations() const { return tempers_.size() - 1; }
   // From now on all are reliable; but what is bad for good stays so: see IsBad().
   void Heal();
+  // All take up to so long for a line.
+  void SlowDown(absl::Duration delay_max);
   // One recipient in 16 does not exist.
   static bool IsBad(std::string_view address);
 
@@ -71,6 +73,8 @@ class MailRemotes {
   std::unique_ptr<smtp::Resolver> MakeResolver();
   void Forget(NodeId node);
 
+  // Told after each new connection, with how many are open at the destination.
+  void OnConnect(std::function<void(uint64_t open)> callback) { on_connect_ = std::move(callback); }
   uint64_t connections() const { return connections_; }
   uint64_t taken() const { return taken_; }
 
@@ -80,6 +84,7 @@ class MailRemotes {
   class SimResolver;
   friend class Talk;
 
+  uint64_t OpenAt(size_t destination) const;
   bool Chance(uint64_t permille) { return luck_.Below(1000) < permille; }
   absl::Duration UpTo(absl::Duration most);
 
@@ -89,6 +94,7 @@ class MailRemotes {
   MailChecker& checker_;
   std::vector<RemoteTemper> tempers_;
   std::map<uint64_t, std::shared_ptr<Talk>> talks_;
+  std::function<void(uint64_t)> on_connect_;
   uint64_t connections_ = 0;
   uint64_t taken_ = 0;
 };

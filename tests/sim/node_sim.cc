@@ -16,6 +16,8 @@ namespace {
 // When everything is well again mail may take so long: retries, expiry, notices. A leader that has
 // not heard of the cluster's policy yet goes by the default one, whose retries are minutes apart.
 constexpr absl::Duration kSettleMax = absl::Seconds(900);
+// Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
+constexpr absl::Duration kCalmDown = absl::Seconds(10);
 constexpr uint64_t kEventsMax = 20'000'000;
 // Wall time at the beginning.
 constexpr absl::Time kBegan = absl::FromUnixSeconds(1'800'000'000);
@@ -42,10 +44,14 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   checker_ = std::make_unique<HostChecker>(
       voters_, [image](NodeId node) -> const raft::SimImage& { return image(node).durable(); },
       [image](NodeId node) -> const raft::SimImage& { return image(node).disk().now(); });
-  mail_checker_ = std::make_unique<MailChecker>(MailChecker::Reports{
-      [this](const std::string& what) { checker_->Fail(what); },
-      [this](const raft::BodyKey& body, raft::LogIndex by) { checker_->OnEnded(body, by); }});
+  mail_checker_ = std::make_unique<MailChecker>(
+      MailChecker::Reports{
+          [this](const std::string& what) { checker_->Fail(what); },
+          [this](const raft::BodyKey& body, raft::LogIndex by) { checker_->OnEnded(body, by); }},
+      options.mutation == node::NodeMutation::kOutcomeTwice ? queue::QueueMutation::kOutcomeTwice
+                                                            : queue::QueueMutation::kNone);
   remotes_ = std::make_unique<MailRemotes>(loop_, trace_, luck_, *mail_checker_);
+  remotes_->OnConnect([this](uint64_t open) { CheckConnections(open); });
   DrawRemotes();
   DrawHostOptions();
   DrawWeather();
@@ -57,6 +63,8 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   cluster_->policy_text = DrawPolicy();
   cluster_->notes_directory = NotesDirectory();
   cluster_->mutation = options.mutation;
+  if (luck_.OneIn(3))
+    cluster_->submission_memory_bytes = uint64_t{64 * 1024} * luck_.Between(2, 40);
   auto tls = smtp::TlsContext::LoadClient({.verify = false, .roots_file = {}});
   HOLDFAST_CHECK(tls.ok()) << tls.status();
   cluster_->tls = *std::move(tls);
@@ -147,6 +155,11 @@ void NodeSim::DrawWeather() {
   weather_.transfer = between(500, 8000);
   weather_.stall = between(2000, 15'000);
   weather_.outage = between(10'000, 100'000);
+  weather_.policy = between(3000, 60'000);
+  weather_.drain = between(5000, 60'000);
+  weather_.jump = between(5000, 100'000);
+  weather_.full = between(5000, 100'000);
+  weather_.bad = between(10'000, 100'000);
 }
 
 void NodeSim::DrawRemotes() {
@@ -168,12 +181,79 @@ void NodeSim::DrawRemotes() {
 }
 
 std::string NodeSim::DrawPolicy() {
+  const uint64_t limit = luck_.OneIn(3) ? 20 : luck_.Between(1, 6);
+  limit_max_ = std::max(limit_max_, limit);
   return format(
       "mail_name: \"relay.test\"\n"
       "retry {{ waits: \"{}s\" waits: \"{}s\" expiry: \"{}s\" null_sender_expiry: \"10m\" }}\n"
       "outbound {{ tls: TLS_NONE }}\n"
-      "in_doubt {{ wait: \"{}s\" }}\n",
-      luck_.Between(1, 2), luck_.Between(2, 6), luck_.Between(15, 60), luck_.Between(4, 8));
+      "in_doubt {{ wait: \"{}s\" }}\n"
+      "replays {{ remember_for: \"15m\" }}\n"
+      "limits {{ connections_per_destination_max: {} }}\n",
+      luck_.Between(1, 2), luck_.Between(2, 6), luck_.Between(15, 60), luck_.Between(4, 8), limit);
+}
+
+// docs/decisions/017. Nobody knows the limit who has no policy yet; where there are fewer than
+// nodes, each uses one connection when it is cut off.
+void NodeSim::CheckConnections(uint64_t open) {
+  for (const auto& node : nodes_) {
+    if (!node->running() || static_cast<MailNode&>(node->inside()).policy_version() > 0) continue;
+    policy_missing_ = loop_.now();
+  }
+  if (loop_.now() < policy_missing_ + absl::Seconds(15)) return;
+  const uint64_t limit = std::max<uint64_t>(limit_max_, nodes_.size());
+  if (open <= limit + (limit + 9) / 10) return;
+  checker_->Fail(format("{} connections are open at a destination that takes {}", open, limit));
+}
+
+void NodeSim::ChangePolicy() {
+  HostNode& node = AnyNode();
+  if (!node.running()) return;
+  trace_.Note("policy", {node.id().value()});
+  static_cast<MailNode&>(node.inside()).ApplyPolicy(DrawPolicy());
+}
+
+void NodeSim::DrainOne() {
+  HostNode& node = AnyNode();
+  if (!node.running()) return;
+  trace_.Note("drains", {node.id().value()});
+  static_cast<MailNode&>(node.inside()).Drain();
+  loop_.After(UpTo(absl::Seconds(5)), [&node, life = node.life()] {
+    if (node.life() == life) static_cast<MailNode&>(node.inside()).TakePartAgain();
+  });
+}
+
+// Mostly by less than peers refuse each other for.
+void NodeSim::JumpClock() {
+  HostNode& node = AnyNode();
+  absl::Duration by = UpTo(luck_.OneIn(4) ? absl::Minutes(3) : absl::Seconds(20));
+  if (luck_.OneIn(2)) by = -by;
+  trace_.Note("clock", {node.id().value(), static_cast<uint64_t>(absl::ToInt64Milliseconds(by))});
+  node.JumpClock(by);
+  loop_.After(UpTo(absl::Seconds(8)), [&node, by] { node.JumpClock(-by); });
+}
+
+void NodeSim::FillDisk() {
+  HostNode& node = AnyNode();
+  if (!node.running()) return;
+  trace_.Note("full", {node.id().value()});
+  static_cast<MailNode&>(node.inside()).SetFreeBytes(luck_.Below(100'000));
+  loop_.After(UpTo(absl::Seconds(6)), [&node, life = node.life()] {
+    if (node.life() != life) return;
+    static_cast<MailNode&>(node.inside()).SetFreeBytes(uint64_t{1} << 40);
+  });
+}
+
+// It refuses writes in this life and soon in each of the next ones.
+void NodeSim::SpoilDisk() {
+  HostNode& node = AnyNode();
+  for (int time = 0; time < 4; ++time) {
+    loop_.After(absl::Seconds(2 * time), [this, &node] {
+      if (healing_) return;
+      if (!node.running()) node.Start();
+      if (node.running()) node.disk().FailAt(luck_.Below(4), /*takes_effect=*/false);
+    });
+  }
 }
 
 absl::Duration NodeSim::UpTo(absl::Duration most) {
@@ -215,6 +295,11 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.cut, [this] { network_->CutOrMend(); });
   Repeat(weather_.transfer, [this] { Transfer(); });
   Repeat(weather_.stall, [this] { Stall(); });
+  Repeat(weather_.policy, [this] { ChangePolicy(); });
+  Repeat(weather_.drain, [this] { DrainOne(); });
+  Repeat(weather_.jump, [this] { JumpClock(); });
+  Repeat(weather_.full, [this] { FillDisk(); });
+  Repeat(weather_.bad, [this] { SpoilDisk(); });
 }
 
 void NodeSim::StartLater(HostNode& node) {
@@ -282,9 +367,29 @@ void NodeSim::Heal() {
       node->Start();
     }
   }
-  RunUntil(loop_.now() + absl::Seconds(5));  // Clients go on for a while.
+  RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
+  HandOverInOrder();
   clients_->End();
   Settle();
+}
+
+// An operator moves leaders about in a cluster that is well, and drains a node.
+void NodeSim::HandOverInOrder() {
+  mail_checker_->OnOrder();
+  remotes_->SlowDown(absl::Milliseconds(300));  // So that more of their answers are on the way.
+  for (int move = 0; move < 8; ++move) {
+    const GroupId group(static_cast<uint32_t>(luck_.Between(1, cluster_->queue_groups)));
+    const NodeId target = AnyNode().id();
+    for (const auto& node : nodes_) {
+      auto& mail = static_cast<MailNode&>(node->inside());
+      if (mail.leads(group) && node->id() != target) mail.HandOver(group, target);
+    }
+    RunUntil(loop_.now() + UpTo(absl::Seconds(2)));
+  }
+  auto& drained = static_cast<MailNode&>(AnyNode().inside());
+  drained.Drain();
+  RunUntil(loop_.now() + absl::Seconds(2));
+  drained.TakePartAgain();
 }
 
 std::string NodeSim::Unsettled() {
@@ -347,6 +452,8 @@ NodeSimResult NodeSim::Run() {
   result.taken = remotes_->taken();
   result.repeats = mail_checker_->repeats();
   result.doubts = mail_checker_->doubts();
+  result.offered_again = clients_->offered_again();
+  result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;
 }
 

@@ -39,6 +39,8 @@ struct NodeSimResult {
   uint64_t taken = 0;    // By remotes, messages and notices.
   uint64_t repeats = 0;  // Recipients whose message a remote took again.
   uint64_t doubts = 0;
+  uint64_t offered_again = 0;  // Messages, by clients that did not know.
+  double simulated_seconds = 0;
 };
 
 class NodeSim {
@@ -56,12 +58,23 @@ class NodeSim {
     absl::Duration transfer;
     absl::Duration stall;
     absl::Duration outage;
+    absl::Duration policy;
+    absl::Duration drain;
+    absl::Duration jump;
+    absl::Duration full;  // A disk.
+    absl::Duration bad;   // A disk fails again and again.
   };
 
   void DrawHostOptions();
   void DrawWeather();
   void DrawRemotes();
   std::string DrawPolicy();
+  void ChangePolicy();
+  void DrainOne();
+  void JumpClock();
+  void FillDisk();
+  void SpoilDisk();
+  void CheckConnections(uint64_t open);
   void MakeNodes(uint64_t count);
   HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
@@ -75,6 +88,7 @@ class NodeSim {
   void Transfer();
   void RunUntil(absl::Duration end);
   void Heal();
+  void HandOverInOrder();
   std::string Unsettled();
   void Settle();
 
@@ -94,6 +108,8 @@ class NodeSim {
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<MailClients> clients_;
   bool healing_ = false;
+  uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
+  absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
 };
 
 NodeSimResult RunNodeSim(const NodeSimOptions& options);

@@ -25,6 +25,7 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
     sum.failed += result.failed;
     sum.doubts += result.doubts;
     sum.repeats += result.repeats;
+    sum.offered_again += result.offered_again;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -34,6 +35,7 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.failed, 50u);
   EXPECT_GT(sum.doubts, 20u);
   EXPECT_GT(sum.repeats, 5u);
+  EXPECT_GT(sum.offered_again, 50u);
 }
 
 TEST(NodeSimTest, EqualSeedsGiveEqualRuns) {
@@ -74,7 +76,14 @@ TEST_P(NodeMutationTest, IsFoundBySeeds) {
 INSTANTIATE_TEST_SUITE_P(
     Bugs, NodeMutationTest,
     testing::Values(Bug{NodeMutation::kNoIntent, "NoIntent", 10},
-                    Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10}),
+                    Bug{NodeMutation::kSettleAtOnce, "SettleAtOnce", 10},
+                    Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10},
+                    Bug{NodeMutation::kNoticeTwice, "NoticeTwice", 10},
+                    Bug{NodeMutation::kOfferUnknownAgain, "OfferUnknownAgain", 10},
+                    Bug{NodeMutation::kNoLease, "NoLease", 10},
+                    Bug{NodeMutation::kForgetOutcomes, "ForgetOutcomes", 10},
+                    Bug{NodeMutation::kOutcomeTwice, "OutcomeTwice", 10},
+                    Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 }  // namespace

@@ -12,16 +12,20 @@
 //
 // Each seed runs in a process of its own, for a broken invariant ends it. Ends with the count of
 // seeds; on failure prints what broke and the command that replays it.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tests/raft/apart.h"
@@ -91,6 +95,15 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
          (arguments.seed > 0) + (arguments.seeds > 0) + (arguments.minutes > 0) == 1;
 }
 
+// What the processes of all seeds simulated, in milliseconds; they share its page.
+std::atomic<uint64_t>* SimulatedMs() {
+  static void* const page = mmap(nullptr, sizeof(std::atomic<uint64_t>), PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  HOLDFAST_CHECK(page != MAP_FAILED);
+  static auto* const count = new (page) std::atomic<uint64_t>(0);
+  return count;
+}
+
 std::string Replay(const Floor& floor, const FloorArguments& run) {
   return format("ops/dev sim {}", floor.replay(run));
 }
@@ -99,8 +112,11 @@ std::string Replay(const Floor& floor, const FloorArguments& run) {
 std::string RunApartFrom(const Floor& floor, const FloorArguments& run, bool twice) {
   return RunApart([&] {
     const FloorOutcome first = floor.run(run);
+    const auto ms = static_cast<uint64_t>(1000 * first.simulated_seconds);
+    SimulatedMs()->fetch_add(ms);
     if (!first.error.empty() || !twice) return first.error;
     const FloorOutcome second = floor.run(run);
+    SimulatedMs()->fetch_add(ms);
     if (first.hash == second.hash && second.error.empty()) return std::string();
     return format("the same seed gave another run: hashes {:016x} and {:016x}", first.hash,
                   second.hash);
@@ -203,10 +219,17 @@ int Main(int argc, char** argv) {
       counts.failed = static_cast<uint64_t>(RunOne(floor, arguments.run));
       counts.passed = 1 - counts.failed;
     } else {
-      counts = RunFloor(floor, arguments, SteadyClock::now() + all_of_it / floors.size());
-      std::printf("%s: %llu seeds passed, %llu failed\n", floor.name.c_str(),
+      const SteadyClock::time_point began = SteadyClock::now();
+      const uint64_t before_ms = *SimulatedMs();
+      counts = RunFloor(floor, arguments, began + all_of_it / floors.size());
+      const std::chrono::duration<double> took = SteadyClock::now() - began;
+      const double simulated = static_cast<double>(*SimulatedMs() - before_ms) / 1000;
+      std::printf("%s: %llu seeds passed, %llu failed, in %.0f s", floor.name.c_str(),
                   static_cast<unsigned long long>(counts.passed),
-                  static_cast<unsigned long long>(counts.failed));
+                  static_cast<unsigned long long>(counts.failed), took.count());
+      if (simulated > 0)
+        std::printf(", %.0f simulated seconds per second", simulated / took.count());
+      std::printf("\n");
       std::fflush(stdout);
     }
     sum.passed += counts.passed;

@@ -73,11 +73,13 @@ class SimClock final : public Clock {
   absl::Time Now() const override { return began_ + loop_.now(); }
   absl::Duration SinceBoot() const override { return loop_.now() + offset_; }
   absl::Duration offset() const { return offset_; }
+  // Somebody sets the wall's clock.
+  void Jump(absl::Duration by) { began_ += by; }
 
  private:
   const SimLoop& loop_;
   const absl::Duration offset_;
-  const absl::Time began_;
+  absl::Time began_;
 };
 
 class SimTrace {
