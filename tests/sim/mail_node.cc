@@ -146,8 +146,14 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   peers_ = std::make_unique<SimPeers>(node);
   MakeReplays();
   submit_ = std::make_unique<node::SubmitPath>(
-      node::SubmitPath::Parts{Proposer(), leaders_, policy_, node.clock(), metrics_, health_,
-                              replays_.get(), cluster.mutation},
+      node::SubmitPath::Parts{[this](GroupId group, raft::Proposal proposal,
+                                     raft::ProposeCallback done, absl::Duration until) {
+                                if (ended_) return;
+                                router_->Propose(group, std::move(proposal), std::move(done),
+                                                 until);
+                              },
+                              leaders_, policy_, node.clock(), metrics_, health_, replays_.get(),
+                              cluster.timing.commit_timeout, cluster.mutation},
       node.id(), cluster.submission_memory_bytes, luck.Next());
 
   const RemoteClient client{node.id(), boot_id_,
@@ -206,15 +212,25 @@ void MailNode::MakeReplays() {
   node::ReplayGuard::Parts parts{
       Proposer(),
       router.leader_of,
-      [this](GroupId group, raft::ReadCallback done) {
+      [this](GroupId group, raft::ReadCallback done, raft::PointCallback confirmed) {
         if (ended_) return;
-        node_.host().Read(group, [this, done = std::move(done)](const auto& point) {
-          if (!ended_) node_.apply_context().Post([done, point] { done(point); });
-        });
+        node_.host().Read(
+            group,
+            [this, done = std::move(done)](const auto& point) {
+              if (!ended_) node_.apply_context().Post([done, point] { done(point); });
+            },
+            std::move(confirmed));
       },
       [this] { return health_.MayStamp().ok(); },
       [this](GroupId group, std::string_view sha256) {
         return node::FindReplay(queue_rows_, group, sha256, node_.clock().Now());
+      },
+      [this](GroupId group) {
+        const std::optional<raft::GroupStatus> status = node_.host().Status(group);
+        return status ? status->applied : raft::LogIndex{};
+      },
+      [this](std::function<void()> look) {
+        if (!ended_) node_.apply_context().Post(std::move(look));
       },
       router.call,
       [this] {
@@ -298,7 +314,7 @@ void MailNode::MakeDuties(Random& luck) {
 }
 
 // What dies with a life may still want to propose.
-node::SubmitPath::Proposer MailNode::Proposer() {
+MailNode::ProposeCall MailNode::Proposer() {
   return [this](GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
     if (!ended_) router_->Propose(group, std::move(proposal), std::move(done));
   };

@@ -102,7 +102,8 @@ class MailNode final : public NodeInside {
   class SimPeers;
 
   node::ProposeRouter::Parts RouterParts();
-  node::SubmitPath::Proposer Proposer();
+  using ProposeCall = std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)>;
+  ProposeCall Proposer();
   void CheckBounds();
   void MakeReplays();
   void MakeShares();
