@@ -71,7 +71,8 @@ void MailChecker::OnAnswer(uint64_t token, const absl::StatusOr<std::string>& of
                        message.queued_as.text()));
   }
   message.maybe |= absl::IsDeadlineExceeded(offered_as.status());
-  if (message.maybe) return;
+  // Of a repeat a refusal says nothing about the offers before.
+  if (message.maybe || message.answer == Answer::kAcknowledged) return;
   message.answer = Answer::kRefused;
   if (message.queued) {
     Fail(format("message {} was refused ({}), and is queued as {}", token,
