@@ -28,7 +28,7 @@ struct ClientsWeather {
   uint64_t lines_max = 40;
   uint64_t open_max = 50;
   // One message in so many is large, up to large_bytes_max.
-  uint64_t large_in = 250;
+  uint64_t large_in = 1500;
   uint64_t large_bytes_max = uint64_t{25} << 20;
   uint64_t offers_max = 5;
   // Before a message is offered again.

@@ -76,13 +76,9 @@ TEST_P(NodeMutationTest, IsFoundBySeeds) {
 INSTANTIATE_TEST_SUITE_P(
     Bugs, NodeMutationTest,
     testing::Values(Bug{NodeMutation::kNoIntent, "NoIntent", 10},
-                    Bug{NodeMutation::kSettleAtOnce, "SettleAtOnce", 10},
                     Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10},
                     Bug{NodeMutation::kNoticeTwice, "NoticeTwice", 10},
                     Bug{NodeMutation::kOfferUnknownAgain, "OfferUnknownAgain", 10},
-                    Bug{NodeMutation::kNoLease, "NoLease", 10},
-                    Bug{NodeMutation::kForgetOutcomes, "ForgetOutcomes", 10},
-                    Bug{NodeMutation::kOutcomeTwice, "OutcomeTwice", 10},
                     Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
