@@ -34,8 +34,10 @@ NodeRow Admitted(NodeId node, NodeId replaces = {}) {
 NodeRow Removed(NodeId node) { return {node, true, "", {}, ""}; }
 
 std::optional<MemberStep> Next(const raft::GroupStatus& group, const std::vector<NodeRow>& nodes,
-                               NodeId self = kOne, bool may_leave = true) {
-  return NextMemberStep(group, self, nodes, [may_leave](NodeId) { return may_leave; });
+                               NodeId self = kOne, bool may_leave = true, bool may_vote = true) {
+  return NextMemberStep(
+      group, self, nodes,
+      {[may_leave](NodeId) { return may_leave; }, [may_vote](NodeId) { return may_vote; }});
 }
 
 TEST(MembersTest, ANodeThatWasAddedWaitsUntilItHasBegun) {
@@ -66,6 +68,25 @@ TEST(MembersTest, WhoHasAcknowledgedNothingDoesNotVoteHoweverShortTheLog) {
   EXPECT_FALSE(Next(group, {Admitted(kFour, kTwo)}, kOne, /*may_leave=*/false).has_value());
   group.members[kFour].match = 1;
   EXPECT_TRUE(Next(group, {Admitted(kFour, kTwo)}, kOne, /*may_leave=*/false).has_value());
+}
+
+// Removed while it joined, it would lead a queue group and never hear that it is to go.
+TEST(MembersTest, NobodyVotesWhomTheControlGroupDoesNotTellWhatItWants) {
+  const raft::GroupStatus group = Group({kOne, kTwo, kThree}, {kFour});
+  EXPECT_FALSE(Next(group, {Admitted(kFour)}, kOne, true, /*may_vote=*/false).has_value());
+  EXPECT_TRUE(Next(group, {Admitted(kFour)}).has_value());
+  raft::GroupStatus control = group;
+  EXPECT_TRUE(IsMember(kTwo, control) && IsMember(kFour, control));
+  control.learners.clear();
+  EXPECT_FALSE(IsMember(kFour, control));
+  control.voters_outgoing = {kFour};
+  EXPECT_TRUE(IsMember(kFour, control));
+}
+
+TEST(MembersTest, ALearnerOfTheControlGroupStaysUntilTheOthersDroppedIt) {
+  const raft::GroupStatus group = Group({kOne, kTwo, kThree}, {kFour});
+  EXPECT_FALSE(Next(group, {Removed(kFour)}, kOne, /*may_leave=*/false).has_value());
+  EXPECT_TRUE(Next(group, {Removed(kFour)}).has_value());
 }
 
 TEST(MembersTest, AReplacementTakesThePlaceInOneStep) {
