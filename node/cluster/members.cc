@@ -52,6 +52,12 @@ std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& g
     return one != group.leader && Has(group.voters, one) && rules.may_leave(one);
   });
   if (place == places.end()) {
+    // As a voter more it would make the majority larger by one who is down: the control group waits
+    // until the others have changed places.
+    const bool some_day = std::any_of(places.begin(), places.end(), [&](NodeId one) {
+      return one != group.leader && Has(group.voters, one);
+    });
+    if (some_day) return std::nullopt;
     return Change({{ConfChangeType::kAddVoter, row.node}},
                   format("node {} becomes a voter", row.node.value()));
   }

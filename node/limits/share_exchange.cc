@@ -67,6 +67,7 @@ void ShareExchange::Round(absl::Duration now) {
     const NodeId leader = leaders[CoordinatorGroup(destination, options_.queue_groups)];
     if (leader != NodeId{}) asks[leader].push_back(*std::move(ask));
   });
+  holder_.Sweep();
   for (auto& [coordinator, of_it] : asks) Send(coordinator, std::move(of_it), now);
   counts_.destinations.store(permits_.destinations());
   counts_.grants.store(holder_.grants());

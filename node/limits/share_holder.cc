@@ -9,7 +9,8 @@ queue::Allowance ShareHolder::Allowed(std::string_view destination,
                                       const queue::DestinationLimits& limits) const {
   if (voters_ <= 1) return LimitOf(limits);
   const auto found = held_.find(destination);
-  if (found == held_.end()) return FreeOf(limits, voters_);
+  // What nobody asked about waits for no answer.
+  if (found == held_.end() || IsForgotten(found->second)) return FreeOf(limits, voters_);
   const Held& held = found->second;
   if (now_ < held.until) return Least(held.share, LimitOf(limits));
   const queue::Allowance floor = FloorOf(limits, voters_);
@@ -33,10 +34,15 @@ std::optional<ShareAsk> ShareHolder::Ask(const std::string& destination,
       return std::nullopt;
     }
   }
+  if (found != held_.end() && IsForgotten(found->second)) {
+    held_.erase(found);
+    found = held_.end();
+  }
   if (found == held_.end()) {
     found = held_.try_emplace(destination).first;
     found->second.waits_since = now_;
   }
+  found->second.asked_at = now_;
   ShareAsk ask;
   ask.destination = destination;
   ask.term = found->second.term;
@@ -58,6 +64,10 @@ void ShareHolder::OnGrant(absl::Duration asked, const ShareGrant& grant) {
   held.granted = true;
   held.until = asked + options_.lifetime;
   held.waits_since = asked;
+}
+
+void ShareHolder::Sweep() {
+  std::erase_if(held_, [this](const auto& one) { return IsForgotten(one.second); });
 }
 
 size_t ShareHolder::grants() const {

@@ -45,6 +45,10 @@ class ShareHolder {
   // The answer to what was asked at `asked`. Older ones than the last are passed over.
   void OnGrant(absl::Duration asked, const ShareGrant& grant);
 
+  // Forgets what was not asked for lately: AttemptPermits has forgotten the destination. After the
+  // asks of a round.
+  void Sweep();
+
   // Destinations for which a grant counts now.
   size_t grants() const;
 
@@ -55,8 +59,11 @@ class ShareHolder {
     queue::Allowance share;
     bool granted = false;  // Ever.
     absl::Duration until = -absl::InfiniteDuration();
+    absl::Duration asked_at;
     absl::Duration waits_since;  // Since the last ask that was answered, or the first of all.
   };
+
+  bool IsForgotten(const Held& held) const { return now_ >= held.asked_at + options_.lifetime; }
 
   const ShareOptions options_;
   absl::Duration now_;

@@ -217,6 +217,7 @@ TEST_F(HolderTest, AGrantCountsFromTheQuestionOn) {
   EXPECT_EQ(holder_.grants(), 1u);
   At(5.9);
   EXPECT_EQ(Allowed(), 15);
+  ASSERT_TRUE(Ask(20));
   At(6);
   EXPECT_EQ(Allowed(), 6);
 }
@@ -224,13 +225,18 @@ TEST_F(HolderTest, AGrantCountsFromTheQuestionOn) {
 TEST_F(HolderTest, LessThanTheFloorIsKeptUntilEverybodyKnows) {
   ASSERT_TRUE(Ask(20));
   holder_.OnGrant(absl::Seconds(0), {kName, 7, 1, {3, 0}});
+  At(5);
+  ASSERT_TRUE(Ask(20));
   At(6);
   EXPECT_EQ(Allowed(), 3);
+  ASSERT_TRUE(Ask(20));
   At(9);
   EXPECT_EQ(Allowed(), 6);
 }
 
 TEST_F(HolderTest, WithoutAnyAnswerItUsesItsFloor) {
+  ASSERT_TRUE(Ask(20));
+  At(4);
   ASSERT_TRUE(Ask(20));
   At(8);
   ASSERT_TRUE(Ask(20));
@@ -238,6 +244,22 @@ TEST_F(HolderTest, WithoutAnyAnswerItUsesItsFloor) {
   At(9);
   EXPECT_EQ(Allowed(), 6);
   EXPECT_EQ(Ask(20)->enforced.connections, 6);
+}
+
+// It asked, and then wanted nothing for long: nobody has been silent, so nobody has set its floor
+// aside.
+TEST_F(HolderTest, WhoStoppedAskingStartsAnew) {
+  ASSERT_TRUE(Ask(20));
+  At(5);
+  ASSERT_TRUE(Ask(20));
+  At(12);
+  EXPECT_EQ(Allowed(), 1);
+  ASSERT_TRUE(Ask(20));
+  EXPECT_EQ(Allowed(), 1);
+  holder_.OnGrant(absl::Seconds(12), {kName, 7, 1, {15, 0}});
+  At(18);
+  holder_.Sweep();
+  EXPECT_EQ(Allowed(), 1);
 }
 
 TEST_F(HolderTest, OlderGrantsAndTermsArePassedOver) {
