@@ -117,10 +117,19 @@ void AttemptPermits::GiveBack(const std::string& destination, uint32_t slot) {
   if (wake_ && !entry.wishes.empty()) wake_(entry.wishes.front().asker);
 }
 
+void AttemptPermits::DropWish(uint32_t asker, Entry& entry) {
+  const bool was_first = !entry.wishes.empty() && entry.wishes.front().asker == asker;
+  std::erase_if(entry.wishes, [asker](const Wish& wish) { return wish.asker == asker; });
+  if (was_first && wake_ && !entry.wishes.empty()) wake_(entry.wishes.front().asker);
+}
+
+void AttemptPermits::Withdraw(uint32_t asker, std::string_view destination) {
+  const auto found = entries_.find(destination);
+  if (found != entries_.end()) DropWish(asker, found->second);
+}
+
 void AttemptPermits::Forget(uint32_t asker) {
-  for (auto& [name, entry] : entries_) {
-    std::erase_if(entry.wishes, [asker](const Wish& wish) { return wish.asker == asker; });
-  }
+  for (auto& [name, entry] : entries_) DropWish(asker, entry);
 }
 
 PermitDemand AttemptPermits::DemandOf(const Entry& entry) const {

@@ -77,7 +77,9 @@ class AttemptPermits {
   std::optional<uint32_t> Take(uint32_t asker, const std::string& destination,
                                const DestinationLimits& limits, uint32_t more);
   void GiveBack(const std::string& destination, uint32_t slot);
-  // The asker wants nothing any more; what it has it still gives back.
+  // The asker does not wait any more for a permit of this destination, or of any: those behind it
+  // are not to wait for its turn. What it has it still gives back.
+  void Withdraw(uint32_t asker, std::string_view destination);
   void Forget(uint32_t asker);
 
   using Visitor = std::function<void(const std::string& destination,
@@ -118,6 +120,8 @@ class AttemptPermits {
   };
 
   void DropOldWishes(Entry& entry) const;
+  // Wakes whose turn it is then, if it was the first.
+  void DropWish(uint32_t asker, Entry& entry);
   void Remember(Entry& entry, uint32_t asker, uint32_t more);
   void FillTokens(Entry& entry, double messages) const;
   void CountMessage(Entry& entry) const;

@@ -76,6 +76,7 @@ class Destination {
   std::list<Destination*>::iterator place;  // In the list of active or of remembered ones.
   uint32_t granted_in_turn = 0;
   bool waits_for_permit = false;
+  uint64_t asked_in_pass = 0;  // When it last asked for a permit.
   absl::Time look_for_expired = absl::InfinitePast();
 
  private:

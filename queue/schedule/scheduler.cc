@@ -55,6 +55,8 @@ class Scheduler::Core {
   SchedulerCounts counts() const;
   std::vector<DestinationState> Destinations(size_t max, std::string_view from) const;
 
+  void SetPaused(bool paused);
+
   bool leading_ = false;
   bool paused_ = false;
 
@@ -74,6 +76,8 @@ class Scheduler::Core {
   void Deactivate(Destination& destination);
   // A destination that is neither active nor has attempts: remembered within bounds, or forgotten.
   void Settle(Destination& destination);
+  // Others are not to wait for a turn that this one can't take now.
+  void WithdrawWish(Destination& destination);
   void StopRemembering(Destination& destination);
 
   void SweepWakes(absl::Time now, const TablesReader& reader, std::vector<Grant>* grants);
@@ -99,6 +103,7 @@ class Scheduler::Core {
   uint64_t next_attempt_id_;
   uint64_t luck_;
   uint64_t grants_ = 0;
+  uint64_t pass_ = 0;  // Of GrantInTurn().
   std::map<std::string, Destination, std::less<>> destinations_;
   std::list<Destination*> ring_;        // Active ones, the next to be served in front.
   std::list<Destination*> remembered_;  // The longest remembered in front.
@@ -170,7 +175,20 @@ bool Scheduler::Core::Activate(const std::string& name, bool may_take, absl::Tim
   return true;
 }
 
+void Scheduler::Core::WithdrawWish(Destination& destination) {
+  if (!std::exchange(destination.waits_for_permit, false)) return;
+  permits_.Withdraw(asker_, destination.name());
+}
+
+void Scheduler::Core::SetPaused(bool paused) {
+  if (paused && !paused_) {
+    for (Destination* one : ring_) WithdrawWish(*one);
+  }
+  paused_ = paused;
+}
+
 void Scheduler::Core::Deactivate(Destination& destination) {
+  WithdrawWish(destination);
   window_units_ -= destination.Trim(0);
   destination.active = false;
   destination.more = false;
@@ -378,6 +396,7 @@ Grant Scheduler::Core::MakeGrant(Destination& destination, const UnitKey& key,
 void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
                                   std::vector<Grant>* grants) {
   // Ends when nobody in a whole round could be granted anything.
+  ++pass_;
   size_t idle = 0;
   while (!ring_.empty() && idle < ring_.size() && HasRoomFor(*grants)) {
     Destination* destination = ring_.front();
@@ -400,6 +419,7 @@ void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
         permits_.Take(asker_, destination->name(), destination->limits(), destination->WantsMore());
     if (!slot) {
       destination->waits_for_permit = true;
+      destination->asked_in_pass = pass_;
       ++idle;
       continue;
     }
@@ -408,6 +428,9 @@ void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
     --window_units_;
     grants->push_back(MakeGrant(*destination, unit.key, slot));
     destination->OnGrant();
+  }
+  for (Destination* one : ring_) {
+    if (one->asked_in_pass != pass_) WithdrawWish(*one);
   }
 }
 
@@ -493,7 +516,7 @@ void Scheduler::SetSuspended(std::set<std::string, std::less<>> destinations) {
   core_->SetSuspended(std::move(destinations));
 }
 
-void Scheduler::SetPaused(bool paused) { core_->paused_ = paused; }
+void Scheduler::SetPaused(bool paused) { core_->SetPaused(paused); }
 
 void Scheduler::OnPolicy() { core_->OnPolicy(); }
 

@@ -236,6 +236,24 @@ TEST(SchedulerTest, APermitIsGivenBackOnceAndBeforeTheOutcomeIfAsked) {
   EXPECT_EQ(bench.permits().in_use("one.test"), 1u);
 }
 
+// It waited its turn, and has its hands full when it comes: those behind it get the permit at once.
+TEST(SchedulerTest, ATurnThatCannotBeTakenIsPassedOn) {
+  SchedulerOptions options;
+  options.attempts_max = 1;
+  Bench bench(options);
+  bench.limits.concurrency_max = 1;
+  const std::optional<uint32_t> taken = bench.permits().Take(2, "one.test", bench.limits, 1);
+  ASSERT_TRUE(taken);
+  bench.Queue(1, 1, "one.test");
+  EXPECT_EQ(bench.Tick(0).size(), 0u);
+  EXPECT_FALSE(bench.permits().Take(3, "one.test", bench.limits, 1));
+  bench.Queue(2, 1, "two.test");
+  EXPECT_EQ(bench.Tick(0.1).size(), 1u);
+  bench.permits().GiveBack("one.test", *taken);
+  EXPECT_TRUE(bench.scheduler().GoOn(AtSecond(0.1), bench.queue().tables()).empty());
+  EXPECT_TRUE(bench.permits().Take(3, "one.test", bench.limits, 1));
+}
+
 TEST(SchedulerTest, SuspendedDestinationsAndAPauseGrantNothing) {
   Bench bench;
   bench.Queue(1, 5, "one.test");
