@@ -33,6 +33,18 @@ struct MemoryPeer::State {
 
 namespace {
 
+// A coroutine that is destroyed while it waits takes its timer along: nobody may wake that one.
+class Waiting {
+ public:
+  explicit Waiting(std::shared_ptr<MemoryPeer::State> state) : state_(std::move(state)) {}
+  ~Waiting() { state_->waiting_read = nullptr; }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  const std::shared_ptr<MemoryPeer::State> state_;
+};
+
 class MemoryTransport final : public Transport {
  public:
   MemoryTransport(asio::any_io_executor executor, std::shared_ptr<MemoryPeer::State> state)
@@ -43,6 +55,7 @@ class MemoryTransport final : public Transport {
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(char* to, size_t size) override {
     cancelled_ = false;
     Timer arrival(executor_);
+    const Waiting waiting(state_);
     while (state_->to_read.empty()) {
       if (closed_) co_return absl::AbortedError("closed");
       if (cancelled_) co_return absl::AbortedError("cancelled");
