@@ -16,6 +16,7 @@
 #include "raft/host/garbage_run.h"
 #include "raft/host/group_log.h"
 #include "raft/host/offer_room.h"
+#include "raft/host/outbox.h"
 #include "raft/host/replica.h"
 #include "raft/host/snapshot_intake.h"
 #include "raft/host/snapshot_source.h"
@@ -137,7 +138,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   // In the raft context: what goes out when its present task is done.
-  std::map<NodeId, std::vector<GroupMessage>> outbox_;
+  Outbox outbox_;
   std::shared_ptr<GroupCommit> commits_;
   const std::shared_ptr<BodyMender> mender_;
   const std::shared_ptr<SnapshotSources> sources_;
@@ -392,6 +393,7 @@ void GroupHost::Impl::TickReplicas() {
     // Between heartbeats an idle group has nothing to tell.
     if (replica->Tick(now, heartbeat_phase_) || heartbeat_phase_ == 0) Publish(*replica);
   }
+  outbox_.ReleaseHeld();
   if (++ticks_since_witness_ * options_.tick < absl::Seconds(1)) return;
   ticks_since_witness_ = 0;
   commits_->AskForWitness();
@@ -462,12 +464,11 @@ void GroupHost::Impl::WithReplicas(std::function<void(Replica&)> act) {
 }
 
 void GroupHost::Impl::Send(GroupId group, Message message) {
-  const NodeId to = message.to;
-  outbox_[to].push_back({group, std::move(message)});
+  outbox_.Add(group, std::move(message));
 }
 
 void GroupHost::Impl::SendOutbox() {
-  for (auto& [to, messages] : std::exchange(outbox_, {})) {
+  for (auto& [to, messages] : outbox_.Take()) {
     if (amnesiac_) continue;
     transport_.SendAll(to, std::move(messages));
   }
