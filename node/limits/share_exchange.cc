@@ -157,6 +157,7 @@ void ShareExchange::Send(NodeId coordinator, std::vector<ShareAsk> asks, absl::D
 void ShareExchange::OnGrants(const peer_call::Shares& grants, absl::Duration asked) {
   for (const peer_call::ShareGrant& grant : grants.grants()) {
     holder_.OnGrant(asked, GrantOf(grant));
+    permits_.OnMoreAllowed(grant.destination());
   }
 }
 

@@ -103,7 +103,20 @@ std::optional<uint32_t> AttemptPermits::Take(uint32_t asker, const std::string& 
   const auto slot = static_cast<uint32_t>(free - entry.slots.begin());
   if (free == entry.slots.end()) entry.slots.emplace_back();
   entry.slots[slot].busy = true;
+  // Permits that came back together woke one asker together.
+  const bool is_more = entry.busy + 1 <= allowance.connections &&
+                       (limits.rate_messages == 0 || entry.tokens + kRounding >= 1);
+  if (is_more) WakeFirst(entry);
   return slot;
+}
+
+void AttemptPermits::WakeFirst(const Entry& entry) const {
+  if (wake_ && !entry.wishes.empty()) wake_(entry.wishes.front().asker);
+}
+
+void AttemptPermits::OnMoreAllowed(std::string_view destination) {
+  const auto found = entries_.find(destination);
+  if (found != entries_.end()) WakeFirst(found->second);
 }
 
 void AttemptPermits::GiveBack(const std::string& destination, uint32_t slot) {
@@ -114,13 +127,13 @@ void AttemptPermits::GiveBack(const std::string& destination, uint32_t slot) {
   entry.slots[slot] = {false, now_};
   --entry.busy;
   DropOldWishes(entry);
-  if (wake_ && !entry.wishes.empty()) wake_(entry.wishes.front().asker);
+  WakeFirst(entry);
 }
 
 void AttemptPermits::DropWish(uint32_t asker, Entry& entry) {
   const bool was_first = !entry.wishes.empty() && entry.wishes.front().asker == asker;
   std::erase_if(entry.wishes, [asker](const Wish& wish) { return wish.asker == asker; });
-  if (was_first && wake_ && !entry.wishes.empty()) wake_(entry.wishes.front().asker);
+  if (was_first) WakeFirst(entry);
 }
 
 void AttemptPermits::Withdraw(uint32_t asker, std::string_view destination) {

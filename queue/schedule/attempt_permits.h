@@ -66,7 +66,8 @@ class AttemptPermits {
   using Wake = std::function<void(uint32_t asker)>;
 
   // An empty `allowance_for`: all that the limits allow. `wake` is told who may ask again when a
-  // permit came back; it must not call into this object. Both outlive it.
+  // permit came back, and with each permit taken while there are more; it must not call into this
+  // object. Both outlive it.
   AttemptPermits(const PermitOptions& options, AllowanceFor allowance_for, Wake wake = nullptr);
 
   // Time since boot; never back. Before anything that depends on time.
@@ -81,6 +82,8 @@ class AttemptPermits {
   // are not to wait for its turn. What it has it still gives back.
   void Withdraw(uint32_t asker, std::string_view destination);
   void Forget(uint32_t asker);
+  // The allowance for this destination may have grown: who waits need not wait for its next look.
+  void OnMoreAllowed(std::string_view destination);
 
   using Visitor = std::function<void(const std::string& destination,
                                      const DestinationLimits& limits, const PermitDemand& demand)>;
@@ -123,6 +126,7 @@ class AttemptPermits {
   // Wakes whose turn it is then, if it was the first.
   void DropWish(uint32_t asker, Entry& entry);
   void Remember(Entry& entry, uint32_t asker, uint32_t more);
+  void WakeFirst(const Entry& entry) const;
   void FillTokens(Entry& entry, double messages) const;
   void CountMessage(Entry& entry) const;
   PermitDemand DemandOf(const Entry& entry) const;

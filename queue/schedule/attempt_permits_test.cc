@@ -48,6 +48,40 @@ TEST(AttemptPermitsTest, ThoseWhoWaitTakeTurns) {
   EXPECT_TRUE(permits.Take(2, "a.test", Limits(1), 9));
 }
 
+TEST(AttemptPermitsTest, PermitsThatComeBackTogetherWakeOneAfterTheOther) {
+  std::vector<uint32_t> woken;
+  AttemptPermits permits({}, nullptr, [&woken](uint32_t asker) { woken.push_back(asker); });
+  for (uint32_t i = 0; i < 2; ++i) ASSERT_EQ(permits.Take(1, "a.test", Limits(2), 1), i);
+  for (uint32_t asker = 2; asker <= 4; ++asker) {
+    EXPECT_FALSE(permits.Take(asker, "a.test", Limits(2), 1));
+  }
+  permits.GiveBack("a.test", 0);
+  permits.GiveBack("a.test", 1);
+  EXPECT_EQ(woken, std::vector<uint32_t>({2, 2}));
+  // It takes one; the other permit would wait for somebody to look again.
+  EXPECT_TRUE(permits.Take(2, "a.test", Limits(2), 1));
+  EXPECT_EQ(woken, std::vector<uint32_t>({2, 2, 3}));
+  EXPECT_TRUE(permits.Take(3, "a.test", Limits(2), 1));
+  EXPECT_EQ(woken, std::vector<uint32_t>({2, 2, 3}));  // All are taken.
+}
+
+TEST(AttemptPermitsTest, WhoWaitsIsWokenWhenMoreIsAllowed) {
+  Allowance allowance{1, 0};
+  std::vector<uint32_t> woken;
+  AttemptPermits permits(
+      {}, [&allowance](std::string_view, const DestinationLimits&) { return allowance; },
+      [&woken](uint32_t asker) { woken.push_back(asker); });
+  ASSERT_TRUE(permits.Take(1, "a.test", Limits(9), 1));
+  EXPECT_FALSE(permits.Take(2, "a.test", Limits(9), 1));
+  EXPECT_FALSE(permits.Take(3, "a.test", Limits(9), 1));
+  allowance.connections = 3;
+  permits.OnMoreAllowed("b.test");
+  EXPECT_TRUE(woken.empty());
+  permits.OnMoreAllowed("a.test");
+  EXPECT_TRUE(permits.Take(2, "a.test", Limits(9), 1));
+  EXPECT_EQ(woken, std::vector<uint32_t>({2, 3}));
+}
+
 TEST(AttemptPermitsTest, WhoDoesNotComeAgainHoldsUpNobody) {
   AttemptPermits permits({}, nullptr);
   ASSERT_TRUE(permits.Take(1, "a.test", Limits(1), 1));
