@@ -268,6 +268,15 @@ void MailChecker::OnNotice(const std::string& content) {
 
 // --- the end ---
 
+uint64_t MailChecker::Open() const {
+  uint64_t open = 0;
+  for (const auto& [address, recipient] : recipients_) {
+    const bool queued = messages_.at(recipient.token).queued;
+    if (queued && recipient.end == RecipientEnd::kOpen) ++open;
+  }
+  return open;
+}
+
 std::string MailChecker::Unsettled() const {
   uint64_t open = 0;
   uint64_t untold = 0;

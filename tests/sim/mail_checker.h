@@ -84,6 +84,8 @@ class MailChecker {
   // --- At the end ---
   // What has not come to its end yet; empty: nothing.
   std::string Unsettled() const;
+  // Recipients that have not ended.
+  uint64_t Open() const;
   void OnSettled(GroupId group, NodeId node, const raft::SimRows& rows);
   void OnSettled();
 

@@ -16,6 +16,8 @@ namespace {
 // When everything is well again mail may take so long: retries, expiry, notices. A leader that has
 // not heard of the cluster's policy yet goes by the default one, whose retries are minutes apart.
 constexpr absl::Duration kSettleMax = absl::Seconds(900);
+// A new connection and a transaction, each step answered after up to 300 ms, and two commits.
+constexpr absl::Duration kDeliveryMax = absl::Seconds(4);
 // Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
 constexpr absl::Duration kCalmDown = absl::Seconds(10);
 constexpr uint64_t kEventsMax = 20'000'000;
@@ -416,7 +418,11 @@ std::string NodeSim::Unsettled() {
 }
 
 void NodeSim::Settle() {
-  const absl::Duration end = loop_.now() + kSettleMax;
+  // At worst each recipient is a delivery of its own and fails, its notice is another, one node
+  // leads all groups, and attempts follow one another on so many connections.
+  const double deliveries = 2.0 * static_cast<double>(mail_checker_->Open());
+  const absl::Duration end =
+      loop_.now() + kSettleMax + kDeliveryMax * (deliveries / cluster_->attempts.connections_max);
   std::string unsettled = Unsettled();
   while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
     RunUntil(loop_.now() + absl::Seconds(1));
