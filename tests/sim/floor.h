@@ -15,12 +15,12 @@ namespace holdfast::raft_test {
 struct FloorArguments {
   uint64_t seed = 1;
   int steps = 0;     // core
-  int nodes = 0;     // core, host
+  int nodes = 0;     // all
   int voters = 0;    // core
-  int seconds = 0;   // host
-  int members = -1;  // host: 1 change, 0 stay; the seed decides otherwise
+  int seconds = 0;   // host, node
+  int members = -1;  // host, node: 1 change, 0 stay; the seed decides otherwise
   int mutation = 0;
-  bool trace = false;  // host
+  bool trace = false;  // host, node
 };
 
 struct FloorOutcome {

@@ -179,6 +179,13 @@ void HostNode::LoseDiskAndWitness() {
   forgetful_ = true;
 }
 
+void HostNode::Wipe() {
+  if (running()) Crash();
+  shared_.trace.Note("is wiped", {id().value()});
+  if (!lost_image_) lost_image_ = disk_.durable();
+  lost_ = true;
+}
+
 void HostNode::GiveUp() {
   shared_.trace.Note("gives up", {id().value()});
   lost_ = true;

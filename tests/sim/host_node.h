@@ -103,6 +103,8 @@ class HostNode {
   void LoseDisk();
   // The same with the witness of then: only those who have the node's word can tell.
   void LoseDiskAndWitness();
+  // Its disk is gone: it stays down for good, and only another node can take its place.
+  void Wipe();
   // The store is known to have forgotten something, and the node stays down.
   void GiveUp();
 
