@@ -133,8 +133,9 @@ void MailMembers::AskToBegin() {
   HostNode* const member = AnyMember();
   if (member == nullptr) return;
   const NodeId node = joining_->node;
+  const bool admission = joining_->added;
   command::Command command;
-  if (joining_->added) {
+  if (admission) {
     command.mutable_admit_node()->set_node_id(node.value());
     command.mutable_admit_node()->set_token(format("{:032x}", node.value()));
   } else {
@@ -144,18 +145,19 @@ void MailMembers::AskToBegin() {
     add.set_replaces_node_id(joining_->replaces.value());
     add.set_actor("operator");
   }
-  Mail(*member).Decide(std::move(command),
-                       [this, node, member, life = member->life()](const absl::Status& status) {
-                         if (member->dying() || member->life() != life) return;
-                         OnAnswer(node, *member, status);
-                       });
+  Mail(*member).Decide(std::move(command), [this, node, admission, member,
+                                            life = member->life()](const absl::Status& status) {
+    if (member->dying() || member->life() != life) return;
+    OnAnswer(node, admission, *member, status);
+  });
 }
 
-void MailMembers::OnAnswer(NodeId node, HostNode& member, const absl::Status& status) {
+void MailMembers::OnAnswer(NodeId node, bool admission, HostNode& member,
+                           const absl::Status& status) {
   if (!joining_ || joining_->node != node) return;  // Of an older question.
-  if (!joining_->added) {
+  if (!admission) {
     // "Known already": an earlier wish of ours had been heard.
-    joining_->added = status.ok() || absl::IsAlreadyExists(status);
+    joining_->added |= status.ok() || absl::IsAlreadyExists(status);
     return;
   }
   if (!status.ok()) return;

@@ -75,7 +75,8 @@ class MailMembers {
   // The newest list of members that any node knows.
   void FollowRows();
   void AskToBegin();
-  void OnAnswer(NodeId node, HostNode& member, const absl::Status& status);
+  // `admission`: it was asked whether the node may begin, not that it be added.
+  void OnAnswer(NodeId node, bool admission, HostNode& member, const absl::Status& status);
   void SwitchOffThoseWhoLeft();
 
   const SimShared shared_;
