@@ -10,6 +10,8 @@ namespace {
 
 constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
 constexpr uint64_t kOpenFiles = 16;
+// Where so many could be made it was bytes that were missing.
+constexpr uint64_t kFilesSuffice = 1024;
 
 }  // namespace
 
@@ -31,8 +33,12 @@ NeededSpace SpaceToOpen() { return {{kOpenBytes, kOpenFiles}}; }
 NeededSpace MoreSpaceThan(const FreeSpace& too_little) {
   NeededSpace more;
   more.least.bytes = too_little.bytes + kOpenBytes;
-  more.either = too_little.files != FreeSpace().files;
-  more.least.files = more.either ? too_little.files + kOpenFiles : 0;
+  if (too_little.files >= kFilesSuffice) {
+    more.least.files = 0;
+    return more;
+  }
+  more.either = true;
+  more.least.files = too_little.files + kOpenFiles;
   return more;
 }
 

@@ -32,6 +32,13 @@ TEST(FreeSpaceTest, AfterAFailureMoreFilesAreWorthATry) {
   EXPECT_TRUE(more.MetBy({2 * kPlenty, 0}));
 }
 
+// Files come and go on a disk that is shared.
+TEST(FreeSpaceTest, WhereFilesWerePlentyOnlyBytesCount) {
+  const NeededSpace more = MoreSpaceThan({1000, 5'000'000});
+  EXPECT_FALSE(more.MetBy({1000, 5'001'000}));
+  EXPECT_TRUE(more.MetBy({kPlenty, 5'000'000}));
+}
+
 TEST(FreeSpaceTest, WhereNobodyCountsFilesOnlyBytesCount) {
   const NeededSpace more = MoreSpaceThan({1000, kUncounted});
   EXPECT_FALSE(more.MetBy({1000, kUncounted}));

@@ -84,7 +84,7 @@ class Node::Impl {
 
  private:
   absl::Status OpenStore(const std::function<bool()>& give_up);
-  // Answers 452 until the data directory's disk has so many free bytes. kCancelled: `give_up`.
+  // Answers 452 until the data directory's disk has that free. kCancelled: `give_up`.
   absl::Status WaitForSpace(const NeededSpace& needed, const std::function<bool()>& give_up);
   // Takes connections from now on. Idempotent.
   void Listen();

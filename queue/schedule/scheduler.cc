@@ -120,7 +120,7 @@ class Scheduler::Core {
   // The sweep of the index of due destinations. What was deleted from it costs time to pass over,
   // and with each message something is; so a sweep begins where the one before found its first row.
   std::string wake_cursor_;  // Empty: the sweep begins anew.
-  std::string sweep_from_;   // Nothing stands before it that was there at the last sweep.
+  std::string sweep_from_;   // Before it the last sweep found nothing but what rests.
   std::optional<std::string> sweep_first_;  // The first row of this one that may be of use again.
   absl::Time sweep_began_ = absl::InfinitePast();
   absl::Time sweep_all_ = absl::InfinitePast();  // Then from the beginning.
@@ -239,7 +239,10 @@ void Scheduler::Core::OnDue(const UnitDue& event, absl::Time now) {
   if (destination == nullptr || !destination->active) {
     const bool rests = destination != nullptr && destination->Rests(now);
     if (rests || suspended_.contains(event.destination)) return;
-    if (!Activate(event.destination, false, now)) return;
+    if (!Activate(event.destination, false, now)) {
+      if (event.due < now - kRowsLate) sweep_all_ = absl::InfinitePast();
+      return;
+    }
     destination = Find(event.destination);
   }
   const ReadyUnit unit{absl::ToUnixMicros(event.due), event.key};
@@ -277,6 +280,8 @@ void Scheduler::Core::OnAttemptEnded(const AttemptEnded& ended, absl::Time now) 
   destination->OnEnd();
   destination->refilled = absl::InfinitePast();
   destination->more = destination->active;  // What the outcome made due again is in the tables.
+  // Due since before it began: no sweep but a whole one would come by.
+  if (ended.kind == AttemptEnded::Kind::kNotSent) sweep_all_ = absl::InfinitePast();
   if (!attempt.needs_no_connection) {
     if (ended.kind == AttemptEnded::Kind::kAnswered) {
       if (destination->Rests(now)) sweep_all_ = absl::InfinitePast();
@@ -332,8 +337,9 @@ void Scheduler::Core::SweepWakes(absl::Time now, const TablesReader& reader,
     Destination* destination = Find(name);
     if (destination != nullptr && !destination->active && destination->Rests(now)) {
       GrantExpired(*destination, now, reader, grants);
-      sweep_all_ =
-          std::min({sweep_all_, destination->rests_until(), destination->look_for_expired});
+      // A second: where thousands rest, one rest is always over.
+      sweep_all_ = std::min(sweep_all_, std::max(destination->rests_until(), now + kRowsLate));
+      if (destination->look_for_expired <= now && HasRoomFor(*grants)) sweep_all_ = now;  // More.
       continue;
     }
     if (!sweep_first_) sweep_first_ = key;
