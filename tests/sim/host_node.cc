@@ -156,6 +156,12 @@ void HostNode::LoseDiskAndWitness() {
   forgetful_ = true;
 }
 
+void HostNode::GoBackTo(const raft::SimImage& image) {
+  if (lost_image_) return;
+  old_image_ = image;
+  LoseDiskAndWitness();
+}
+
 void HostNode::GiveUp() {
   shared_.trace.Note("gives up", {id().value()});
   lost_ = true;

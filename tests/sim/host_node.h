@@ -75,6 +75,8 @@ class HostNode {
   void LoseDisk();
   // The same with the witness of then: only those who have the node's word can tell.
   void LoseDiskAndWitness();
+  // The same, as it was at a moment that the caller kept.
+  void GoBackTo(const raft::SimImage& image);
   // The store is known to have forgotten something, and the node stays down.
   void GiveUp();
 

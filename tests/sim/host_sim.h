@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/host_aim.h"
 #include "tests/sim/host_greetings.h"
 #include "tests/sim/host_members.h"
 #include "tests/sim/host_network.h"
@@ -29,6 +30,10 @@ struct HostSimOptions {
   enum class Members { kBySeed, kStay, kChange };
   Members members = Members::kBySeed;
   static constexpr uint64_t kMembersFromSeed = 1000;
+  // Whether there are faults that aim at one rule each (host_aim.h); kBySeed: in a quarter of the
+  // same seeds.
+  enum class Aim { kBySeed, kNever, kAlways };
+  Aim aim = Aim::kBySeed;
   bool trace = false;
   raft::HostMutation mutation = raft::HostMutation::kNone;
 };
@@ -75,6 +80,7 @@ class HostSim {
   SimShared Shared() { return SimShared{loop_, trace_, luck_, *checker_}; }
   HostNode& AddNode(const std::vector<NodeId>& voters);
   void BeginMembers();
+  void BeginAim();
   // Whether the others can spare the node for ever.
   bool MayLoseDisk(const HostNode& node) const;
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
@@ -116,6 +122,7 @@ class HostSim {
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<HostWorkload> workload_;
   std::unique_ptr<HostMembers> members_;  // Null: they stay.
+  std::unique_ptr<HostAim> aim_;          // Null: no such faults.
   bool healing_ = false;
 };
 
