@@ -4,6 +4,7 @@
 #include <atomic>
 #include <boost/asio/post.hpp>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <thread>
 #include <utility>
@@ -25,10 +26,12 @@
 #include "node/cluster/load_watch.h"
 #include "node/config/config_reader.h"
 #include "node/config/process.h"
+#include "node/delivery/attempt_edges.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
 #include "node/delivery/group_duties.h"
+#include "node/delivery/intent_router.h"
 #include "node/groups/control_machine.h"
 #include "node/groups/queue_machine.h"
 #include "node/io_pool.h"
@@ -36,11 +39,13 @@
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
 #include "node/node_options.h"
+#include "node/node_replays.h"
+#include "node/node_shares.h"
 #include "node/node_store.h"
 #include "node/peer_service.h"
 #include "node/peers/peer_room.h"
 #include "node/peers/propose_router.h"
-#include "node/replay/find_replay.h"
+#include "node/queue_service.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/admission.h"
 #include "node/submit/session_log.h"
@@ -65,21 +70,6 @@ constexpr std::chrono::milliseconds kSpaceLookInterval(200);
 constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
 // And so long for the last confirmations to be in the groups.
 constexpr absl::Duration kFlushConfirmsTimeout = absl::Seconds(2);
-
-// Routes an attempt's intent to the duties of its group.
-class IntentRouter final : public IntentRecorder {
- public:
-  void Set(std::vector<std::unique_ptr<GroupDuties>>* duties) { duties_ = duties; }
-  void RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) override {
-    (*duties_)[task.group.value() - 1]->RecordIntent(task, std::move(done));
-  }
-  void ConfirmLeadership(const AttemptTask& task, std::function<void(absl::Status)> done) override {
-    (*duties_)[task.group.value() - 1]->ConfirmLeadership(task, std::move(done));
-  }
-
- private:
-  std::vector<std::unique_ptr<GroupDuties>>* duties_ = nullptr;
-};
 
 }  // namespace
 
@@ -106,6 +96,11 @@ class Node::Impl {
   absl::Status CheckVoters() const;
   absl::Status StartGroups();
   void StartRouter();
+  PeerCaller PeerCalls() {
+    return [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
+      room_.Call(to, std::move(request), timeout, std::move(done));
+    };
+  }
   KnownLeader LeaderOf(GroupId group) const;
   void StartReplays();
   peer_call::Beat MakeBeat() const;
@@ -143,6 +138,7 @@ class Node::Impl {
   std::unique_ptr<AttemptGate> gate_;
   AttemptGate suspects_gate_{1, 1};
   std::unique_ptr<AttemptNotes> notes_;
+  std::unique_ptr<ShareExchange> shares_;
   IoPool io_;
   std::unique_ptr<smtp::ReloadableTls> tls_;
   std::unique_ptr<smtp::Listener> listener_;
@@ -150,8 +146,7 @@ class Node::Impl {
   std::unique_ptr<raft::Store> store_;
   std::string seed_policy_text_;
   absl::Status seed_status_;
-  bool restarted_ = false;                                      // There was a store.
-  std::vector<std::unique_ptr<raft::StateReader>> queue_rows_;  // Of queue group i + 1.
+  bool restarted_ = false;  // There was a store.
   std::unique_ptr<ReplayGuard> replays_;
   PeerRoom room_;
   std::unique_ptr<ThreadContext> raft_context_;
@@ -316,9 +311,11 @@ std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Node::Impl::
 }
 
 void Node::Impl::MakeDuties() {
+  shares_ = MakeShares({settings_, *host_, room_, policy_, *apply_context_, clock_, registry_,
+                        duties_, kQueueGroupsDefault});
   const DutyParts parts{*host_,
                         Proposer(),
-                        UnderWayQuestions(room_),
+                        UnderWayQuestions(PeerCalls()),
                         *apply_context_,
                         *store_,
                         policy_,
@@ -328,12 +325,13 @@ void Node::Impl::MakeDuties() {
                         *gate_,
                         suspects_gate_,
                         *notes_,
+                        shares_->permits(),
                         [this] { return submit_->NextQueueId(); }};
   DutyOptions options;
   options.hostname = settings_.hostname;
   options.node = settings_.node_id;
+  options.boot_id = shares_->boot_id();
   Random random = Random::FromKernel();
-  options.boot_id = random.Next();
   options.started = clock_.Now();
   // Content may come for as long as message_timeout, and clocks may differ.
   options.submission_max =
@@ -345,10 +343,12 @@ void Node::Impl::MakeDuties() {
   for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
     options.scheduler.first_attempt_id = (uint64_t{group} << 40) + 1;
     options.scheduler.seed = random.Next();
+    options.seed = random.Next();
     duties_.push_back(std::make_unique<GroupDuties>(GroupId{group}, parts, options));
     machines_.push_back(
         std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
   }
+  intents_.Set(&duties_);
 }
 
 void Node::Impl::MakeLoadWatch() {
@@ -395,13 +395,14 @@ absl::Status Node::Impl::StartGroups() {
   StartRouter();
   StartReplays();
   submit_ = std::make_unique<SubmitPath>(
-      SubmitPath::Parts{Proposer(), leaders_, policy_, clock_, metrics_, health_, replays_.get()},
-      settings_.node_id, settings_.sessions.memory_bytes_max);
+      SubmitPath::Parts{std::bind_front(&ProposeRouter::Propose, router_.get()), leaders_, policy_,
+                        clock_, metrics_, health_, replays_.get(), settings_.timing.commit_timeout},
+      settings_.node_id, settings_.sessions.memory_bytes_max, Random::FromKernel().Next());
   sink_.Set(submit_.get());
 
-  runner_ =
-      std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), io_, *store_, intents_, clock_);
-  HOLDFAST_RETURN_IF_ERROR(runner_->Open());
+  HOLDFAST_ASSIGN_OR_RETURN(AttemptEdges edges, NetworkEdges(io_, settings_.resolver));
+  runner_ = std::make_unique<AttemptRunner>(RunnerOptionsOf(settings_), std::move(edges), *store_,
+                                            intents_, clock_);
   gate_ = std::make_unique<AttemptGate>(settings_.attempts.connections_max,
                                         settings_.attempts.memory_bytes_max);
   // Twice the attempts: those of this process, and as many suspects that wait for their turn.
@@ -416,7 +417,6 @@ absl::Status Node::Impl::StartGroups() {
                                                 cluster_->SetNodes(std::move(nodes), version);
                                               });
   MakeDuties();
-  intents_.Set(&duties_);
   MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
       ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, *control_,
@@ -431,7 +431,8 @@ absl::Status Node::Impl::StartGroups() {
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
-  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_}, room_.gate());
+  ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_, *shares_},
+             room_.gate());
   room_.gate().OnAmnesia(
       [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
   room_.Open(*host_, [this] { return MakeBeat(); });
@@ -448,37 +449,10 @@ KnownLeader Node::Impl::LeaderOf(GroupId group) const {
 }
 
 void Node::Impl::StartReplays() {
-  for (uint32_t group = 1; group <= kQueueGroupsDefault; ++group) {
-    queue_rows_.push_back(store_->Reader(GroupId{group}));
-  }
-  ReplayGuard::Parts parts{
-      Proposer(),
-      [this](GroupId group) { return LeaderOf(group); },
-      [this](GroupId group, raft::ReadCallback done) {
-        // Rows are read after it: not on the raft context, which answers reads.
-        host_->Read(group, [this, done = std::move(done)](const auto& point) {
-          apply_context_->Post([done, point] { done(point); });
-        });
-      },
-      [this] { return health_.MayStamp().ok(); },
-      [this](GroupId group, std::string_view sha256) {
-        return FindReplay(queue_rows_, group, sha256, clock_.Now());
-      },
-      [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
-        room_.Call(to, std::move(request), timeout, std::move(done));
-      },
-      [this] { return room_.peers(); },
-      [this] { room_.BeatSoon(); },
-      policy_,
-      clock_};
-  ReplayGuardOptions options;
-  options.questions.self = settings_.node_id;
-  options.questions.queue_groups = kQueueGroupsDefault;
-  // The proposal comes after it.
-  options.questions.timeout = settings_.timing.commit_timeout / 2;
-  replays_ = std::make_unique<ReplayGuard>(std::move(parts), options);
+  replays_ = MakeReplays({settings_, *host_, room_, *store_, *apply_context_, health_, policy_,
+                          clock_, kQueueGroupsDefault, Proposer(),
+                          [this](GroupId group) { return LeaderOf(group); }});
   if (restarted_) replays_->SetRestarted();
-  room_.gate().Listen(*replays_);
 }
 
 peer_call::Beat Node::Impl::MakeBeat() const {
@@ -501,9 +475,7 @@ void Node::Impl::StartRouter() {
       },
       [this](GroupId group) { return LeaderOf(group); }, nullptr, clock_, settings_.node_id};
   if (!room_.alone()) {
-    parts.call = [this](NodeId to, std::string request, absl::Duration timeout, auto done) {
-      room_.Call(to, std::move(request), timeout, std::move(done));
-    };
+    parts.call = PeerCalls();
   }
   ProposeRouterOptions options;
   options.timeout = settings_.timing.commit_timeout;
@@ -520,6 +492,7 @@ void Node::Impl::OnTick() {
   if (!duty_tick_waits_.exchange(true)) {
     apply_context_->Post([this] {
       duty_tick_waits_ = false;
+      shares_->Tick();
       for (auto& duties : duties_) duties->Tick();
     });
   }
@@ -557,7 +530,8 @@ absl::Status Node::Impl::StartPeople() {
   backend_ = std::make_unique<NodeBackend>(NodeBackend::Parts{
       *host_, Proposer(), *verbs_, *store_, *control_, policy_, health_, metrics_, clock_,
       kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
-      [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }});
+      [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }, *shares_,
+      *apply_context_});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
                              [this] { return static_cast<double>(health_.disk().free_bytes()); });
   registry_.AddGaugeFunction("holdfast_smtp_sessions", "SMTP sessions now.",

@@ -88,7 +88,6 @@ AttemptRunnerOptions RunnerOptionsOf(const NodeSettings& settings) {
   AttemptRunnerOptions options;
   options.hostname = settings.hostname;
   options.attempts = settings.attempts;
-  options.resolver = settings.resolver;
   options.own_addresses = OwnAddresses(settings.listeners);
   return options;
 }

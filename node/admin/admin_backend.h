@@ -26,6 +26,8 @@ class ClusterRemoveRequest;
 class ClusterMembersResponse;
 class NodeDrainRequest;
 class NodeDrainResponse;
+class DestinationListRequest;
+class DestinationListResponse;
 class QueueSummaryRequest;
 class QueueSummaryResponse;
 class QueueListRequest;
@@ -81,6 +83,11 @@ class AdminBackend {
   virtual absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                  admin::NodeDrainResponse* response) = 0;
   virtual absl::Status NodeUndrain(const AdminCall& call) = 0;
+
+  // request.rows_max is 1..1000 here.
+  virtual absl::Status DestinationList(const AdminCall& call,
+                                       const admin::DestinationListRequest& request,
+                                       admin::DestinationListResponse* response) = 0;
 
   virtual absl::Status QueueSummary(const AdminCall& call,
                                     const admin::QueueSummaryRequest& request,

@@ -73,6 +73,14 @@ absl::Status CheckQueueId(std::string* queue_id) {
   return absl::OkStatus();
 }
 
+absl::Status CheckDestinationList(admin::DestinationListRequest* request) {
+  constexpr uint32_t kRowsDefault = 50;
+  constexpr uint32_t kRowsMax = 1000;
+  if (request->rows_max() > kRowsMax) return Invalid("at most {} rows", kRowsMax);
+  if (request->rows_max() == 0) request->set_rows_max(kRowsDefault);
+  return absl::OkStatus();
+}
+
 absl::Status CheckQueueSummary(admin::QueueSummaryRequest* request) {
   constexpr uint32_t kRowsDefault = 50;
   constexpr uint32_t kRowsMax = 10000;

@@ -19,6 +19,7 @@ inline constexpr size_t kReasonBytesMax = 500;
 
 // 16 characters of Crockford's base32, made upper case.
 absl::Status CheckQueueId(std::string* queue_id);
+absl::Status CheckDestinationList(admin::DestinationListRequest* request);
 absl::Status CheckQueueSummary(admin::QueueSummaryRequest* request);
 // Afterwards there is a filter, with at least one condition.
 absl::Status CheckQueueList(admin::QueueListRequest* request);

@@ -132,6 +132,14 @@ class AdminRpc final : public admin::Admin::Service {
                            admin::NodeUndrainResponse*) override {
     return ToGrpc(backend_.NodeUndrain(CallOf(*context)));
   }
+  grpc::Status DestinationList(grpc::ServerContext* context,
+                               const admin::DestinationListRequest* request,
+                               admin::DestinationListResponse* response) override {
+    admin::DestinationListRequest checked = *request;
+    const absl::Status status = CheckDestinationList(&checked);
+    if (!status.ok()) return ToGrpc(status);
+    return ToGrpc(backend_.DestinationList(CallOf(*context), checked, response));
+  }
 
   grpc::Status QueueSummary(grpc::ServerContext* context, const admin::QueueSummaryRequest* request,
                             admin::QueueSummaryResponse* response) override {

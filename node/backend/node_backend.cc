@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <future>
 #include <map>
 #include <thread>
 #include <utility>
@@ -142,6 +143,35 @@ absl::Status NodeBackend::ClusterRemove(const AdminCall& call,
 absl::Status NodeBackend::NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                     admin::NodeDrainResponse* response) {
   return parts_.cluster.Drain(request, call.deadline, response);
+}
+
+absl::Status NodeBackend::DestinationList(const AdminCall& call,
+                                          const admin::DestinationListRequest& request,
+                                          admin::DestinationListResponse* response) {
+  auto views = std::make_shared<std::promise<std::vector<ShareExchange::View>>>();
+  parts_.apply.Post([&shares = parts_.shares, views, rows_max = request.rows_max()] {
+    views->set_value(shares.Views(rows_max));
+  });
+  auto shown = views->get_future();
+  const absl::Duration left = call.deadline - parts_.clock.Now();
+  if (shown.wait_for(absl::ToChronoMilliseconds(left)) != std::future_status::ready) {
+    return absl::UnavailableError("the node is busy");
+  }
+  response->set_node_id(parts_.node.value());
+  for (const ShareExchange::View& view : shown.get()) {
+    admin::DestinationUse& use = *response->add_destinations();
+    use.set_destination(view.destination);
+    use.set_running(view.running);
+    use.set_open(view.demand.open);
+    use.set_wanted(static_cast<uint32_t>(view.demand.wanted.connections));
+    use.set_share(static_cast<uint32_t>(view.allowed.connections));
+    use.set_limit(view.limits.concurrency_max);
+    if (view.limits.rate_messages == 0) continue;
+    use.set_rate_share(view.allowed.messages);
+    use.set_rate_limit(view.limits.rate_messages);
+    use.set_rate_period_seconds(absl::ToDoubleSeconds(view.limits.rate_period));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status NodeBackend::NodeUndrain(const AdminCall& /*call*/) {

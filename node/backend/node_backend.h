@@ -20,6 +20,7 @@
 #include "node/control/policy.h"
 #include "node/groups/control_machine.h"
 #include "node/leader_table.h"
+#include "node/limits/share_exchange.h"
 #include "node/node_metrics.h"
 #include "node/submit/node_health.h"
 #include "raft/host/group_host.h"
@@ -46,6 +47,8 @@ class NodeBackend final : public AdminBackend {
     bool beyond_loopback;
     std::function<std::string()> next_queue_id;
     std::function<size_t()> sessions;
+    ShareExchange& shares;
+    Context& apply;
   };
 
   explicit NodeBackend(const Parts& parts);
@@ -64,6 +67,8 @@ class NodeBackend final : public AdminBackend {
   absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const AdminCall& call) override;
+  absl::Status DestinationList(const AdminCall& call, const admin::DestinationListRequest& request,
+                               admin::DestinationListResponse* response) override;
   absl::Status QueueSummary(const AdminCall& call, const admin::QueueSummaryRequest& request,
                             admin::QueueSummaryResponse* response) override;
   absl::Status QueueList(const AdminCall& call, const admin::QueueListRequest& request,

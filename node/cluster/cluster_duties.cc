@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/peers/peer_calls.h"
 #include "node/version.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"
@@ -207,11 +208,16 @@ void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) 
   if (wanted.empty()) return;
   for (const raft::GroupStatus& group : groups) {
     if (!group.leading) continue;
-    const auto may_leave = [&](NodeId node) {
-      return group.group != kControlGroup || LeftQueueGroups(node, groups);
-    };
-    if (group.group == kControlGroup) RecordReplaced(group, wanted);
-    const std::optional<MemberStep> step = NextMemberStep(group, options_.self, wanted, may_leave);
+    const bool is_control = group.group == kControlGroup;
+    const MemberRules rules{
+        [&](NodeId node) { return !is_control || LeftQueueGroups(node, groups); },
+        [&](NodeId node) {
+          return is_control || std::any_of(groups.begin(), groups.end(), [&](const auto& one) {
+                   return one.group == kControlGroup && IsMember(node, one);
+                 });
+        }};
+    if (is_control) RecordReplaced(group, wanted);
+    const std::optional<MemberStep> step = NextMemberStep(group, options_.self, wanted, rules);
     if (!step) continue;
     if (step->leave_first) {
       const NodeId target = BestFollower(group);

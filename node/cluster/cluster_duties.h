@@ -30,7 +30,7 @@
 #include "node/groups/control_machine.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
-#include "node/peers/peer_room.h"
+#include "node/peers/peers.h"
 #include "node/submit/node_health.h"
 #include "raft/host/group_host.h"
 
@@ -40,7 +40,7 @@ class ClusterDuties {
  public:
   struct Parts {
     raft::GroupHost& host;
-    PeerRoom& room;
+    Peers& room;
     LeaderTable& leaders;
     NodeHealth& health;
     LoadWatch& load;

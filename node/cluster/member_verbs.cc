@@ -2,12 +2,14 @@
 #include <algorithm>
 #include <chrono>
 #include <future>
+#include <optional>
 #include <thread>
 
 #include "base/log.h"
 #include "node/cluster/cluster_verbs.h"
 #include "node/peers/peer_calls.h"
 #include "queue/state/command_codec.h"
+#include "raft/transport/peer_address.h"
 
 namespace holdfast::node {
 namespace {
@@ -15,23 +17,6 @@ namespace {
 constexpr std::chrono::milliseconds kLookInterval(50);
 constexpr absl::Duration kAnswerTime = absl::Milliseconds(500);
 constexpr absl::Duration kHearingTime = absl::Seconds(5);
-constexpr size_t kAddressBytesMax = 262;
-
-// "name:port", "192.0.2.1:port" or "[2001:db8::1]:port".
-bool IsPeerAddress(const std::string& text) {
-  const size_t colon = text.rfind(':');
-  if (colon == std::string::npos || colon == 0 || text.size() > kAddressBytesMax) return false;
-  const std::string port = text.substr(colon + 1);
-  if (port.empty() || port.size() > 5 ||
-      port.find_first_not_of("0123456789") != std::string::npos) {
-    return false;
-  }
-  const int number = std::stoi(port);
-  const std::string host = text.substr(0, colon);
-  const bool literal = host.front() == '[' && host.back() == ']';
-  return number > 0 && number <= 65535 && (literal || host.find(':') == std::string::npos) &&
-         host.find_first_of(" \t\r\n/@") == std::string::npos;
-}
 
 }  // namespace
 
@@ -95,7 +80,8 @@ absl::Status ClusterVerbs::Join(const admin::ClusterJoinRequest& request, const 
   if (node == NodeId{} || node.value() > UINT32_MAX) {
     return absl::InvalidArgumentError("a node id is a number from 1 to 4294967295");
   }
-  if (!IsPeerAddress(request.address())) {
+  const std::optional<raft::HostAndPort> address = raft::ReadHostAndPort(request.address());
+  if (!address || address->port == 0) {
     return MakeStatus(absl::StatusCode::kInvalidArgument,
                       "`{}` is no address of a transport; write it as node4.example.com:7026",
                       request.address());
@@ -107,9 +93,9 @@ absl::Status ClusterVerbs::Join(const admin::ClusterJoinRequest& request, const 
                       node.value());
   }
   // Whoever takes another's place makes one too many only for a while.
-  if (replaces == NodeId{} && members.size() >= static_cast<size_t>(kFirstNodesMax)) {
+  if (replaces == NodeId{} && members.size() >= static_cast<size_t>(raft::kClusterNodesMax)) {
     return MakeStatus(absl::StatusCode::kFailedPrecondition, "a cluster has at most {} nodes",
-                      kFirstNodesMax);
+                      raft::kClusterNodesMax);
   }
   if (replaces != NodeId{} &&
       std::find(members.begin(), members.end(), replaces) == members.end()) {

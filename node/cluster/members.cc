@@ -32,8 +32,7 @@ bool OthersAreMajority(const raft::GroupStatus& group, NodeId leaving) {
 }
 
 std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& group,
-                                  const std::vector<NodeRow>& nodes,
-                                  const std::function<bool(NodeId)>& may_leave) {
+                                  const std::vector<NodeRow>& nodes, const MemberRules& rules) {
   if (row.token.empty() || Has(group.voters, row.node)) return std::nullopt;
   if (!Has(group.learners, row.node)) {
     return Change({{ConfChangeType::kAddLearner, row.node}},
@@ -46,12 +45,19 @@ std::optional<MemberStep> StepFor(const NodeRow& row, const raft::GroupStatus& g
       member->second.match + kPromoteWithinEntries < group.last) {
     return std::nullopt;
   }
+  if (!rules.may_vote(row.node)) return std::nullopt;
   // Whoever leads hands over before it goes; until then the two steps are apart.
   const std::vector<NodeId> places = PlacesTakenBy(row.node, nodes);
   const auto place = std::find_if(places.begin(), places.end(), [&](NodeId one) {
-    return one != group.leader && Has(group.voters, one) && may_leave(one);
+    return one != group.leader && Has(group.voters, one) && rules.may_leave(one);
   });
   if (place == places.end()) {
+    // As a voter more it would make the majority larger by one who is down: the control group waits
+    // until the others have changed places.
+    const bool some_day = std::any_of(places.begin(), places.end(), [&](NodeId one) {
+      return one != group.leader && Has(group.voters, one);
+    });
+    if (some_day) return std::nullopt;
     return Change({{ConfChangeType::kAddVoter, row.node}},
                   format("node {} becomes a voter", row.node.value()));
   }
@@ -72,18 +78,18 @@ bool IsLeaving(NodeId node, const raft::GroupStatus& group, const std::vector<No
 
 std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId self,
                                          const std::vector<NodeRow>& nodes,
-                                         const std::function<bool(NodeId)>& may_leave) {
+                                         const MemberRules& rules) {
   if (!group.voters_outgoing.empty() || group.handing_over) return std::nullopt;
   for (const NodeRow& row : nodes) {
     if (row.removed || IsLeaving(row.node, group, nodes)) continue;
-    if (std::optional<MemberStep> step = StepFor(row, group, nodes, may_leave)) return step;
+    if (std::optional<MemberStep> step = StepFor(row, group, nodes, rules)) return step;
   }
   for (const NodeId learner : group.learners) {
-    if (!IsLeaving(learner, group, nodes)) continue;
+    if (!IsLeaving(learner, group, nodes) || !rules.may_leave(learner)) continue;
     return Change({{ConfChangeType::kRemove, learner}}, format("node {} leaves", learner.value()));
   }
   for (const NodeId voter : group.voters) {
-    if (!IsLeaving(voter, group, nodes) || !may_leave(voter)) continue;
+    if (!IsLeaving(voter, group, nodes) || !rules.may_leave(voter)) continue;
     if (!OthersAreMajority(group, voter)) continue;
     if (voter == self) {
       MemberStep step;
@@ -94,6 +100,11 @@ std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId 
     return Change({{ConfChangeType::kRemove, voter}}, format("node {} leaves", voter.value()));
   }
   return std::nullopt;
+}
+
+bool IsMember(NodeId node, const raft::GroupStatus& control) {
+  return Has(control.voters, node) || Has(control.learners, node) ||
+         Has(control.voters_outgoing, node);
 }
 
 std::optional<NodeId> Replaced(const std::vector<NodeRow>& nodes,

@@ -28,11 +28,23 @@ struct MemberStep {
   bool leave_first = false;
 };
 
-// nullopt: nothing to do now. `group`: as its leader sees it. `may_leave`: whether a node may be
-// dropped from this group already (the control group lets nobody go that another group still has).
+// What the control group and the others owe each other: whoever may come to lead a queue group
+// hears from the control group who is to be where, or that group would keep its members for ever.
+struct MemberRules {
+  // A node may be dropped from this group already: the control group lets nobody go that another
+  // group still has.
+  std::function<bool(NodeId)> may_leave;
+  // A node may become a voter of this group: of a queue group only a member of the control group.
+  std::function<bool(NodeId)> may_vote;
+};
+
+// nullopt: nothing to do now. `group`: as its leader sees it.
 std::optional<MemberStep> NextMemberStep(const raft::GroupStatus& group, NodeId self,
                                          const std::vector<NodeRow>& nodes,
-                                         const std::function<bool(NodeId)>& may_leave);
+                                         const MemberRules& rules);
+
+// Whether the control group, as this replica of it sees itself, has the node as voter or learner.
+bool IsMember(NodeId node, const raft::GroupStatus& control);
 
 // A node whose replacement is done, so that it is to be recorded as removed. `is_member`: of the
 // control group, which drops a node last. Of several that one node replaces, one for the other, the

@@ -16,6 +16,7 @@
 #include "node/config/config_reader.h"
 #include "node/config/config_text.h"
 #include "proto/config.pb.h"
+#include "raft/transport/peer_address.h"
 #include "raft/transport/peer_identity.h"
 #include "smtp/protocol/address.h"
 
@@ -23,8 +24,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr uint64_t kMebibyte = 1 << 20;
-// As many nodes as a forming call may name (kFirstNodesMax), less this one.
-constexpr int kPeersMax = 6;
+constexpr int kPeersMax = raft::kClusterNodesMax - 1;
 constexpr uint64_t kBytesMax = uint64_t{1} << 50;
 
 class NodeReader {
@@ -447,8 +447,7 @@ class NodeReader {
                      format("node_id {} is taken, by this node or another peer", node_id));
       }
       ReadPeerAddress(peer, &settings);
-      const auto address = SocketAddress::Parse(settings.host, settings.port);
-      if (plain_text && (!address || !address->IsLoopback())) {
+      if (plain_text && !raft::HostAndPort{settings.host, settings.port}.IsLoopback()) {
         peer.Problem("address", "without TLS a peer needs a loopback address, as 127.0.0.1:7026");
       }
       cluster.peers.push_back(std::move(settings));
@@ -481,22 +480,13 @@ class NodeReader {
   static void ReadPeerAddress(const ConfigScope& peer, PeerSettings* settings) {
     const std::string text = peer.RequiredText("address");
     if (text.empty()) return;
-    if (const auto address = SocketAddress::Parse(text, 7026)) {
-      settings->host = address->ip;
-      settings->port = address->port;
-    } else {
-      // A name: its port is read by putting an address in the name's place.
-      const size_t colon = text.find(':');
-      const std::string name = text.substr(0, colon);
-      const std::string port = colon == std::string::npos ? "" : text.substr(colon);
-      const auto stand_in = SocketAddress::Parse("127.0.0.1" + port, 7026);
-      if (!smtp::DomainKey(name) || !stand_in) {
-        peer.Problem("address", format("`{}` is no peer's address; write \"name:7026\"", text));
-        return;
-      }
-      settings->host = name;
-      settings->port = stand_in->port;
+    const std::optional<raft::HostAndPort> address = raft::ReadHostAndPort(text, 7026);
+    if (!address || (!ParseIpAddress(address->host) && !smtp::DomainKey(address->host))) {
+      peer.Problem("address", format("`{}` is no peer's address; write \"name:7026\"", text));
+      return;
     }
+    settings->host = address->host;
+    settings->port = address->port;
     if (settings->port == 0) peer.Problem("address", "a peer's port must not be 0");
   }
 

@@ -31,6 +31,7 @@ struct AttemptTask {
   std::string queue_id;
   uint32_t unit = 0;
   uint64_t attempt_id = 0;
+  uint32_t slot = 0;        // Of its permit: it uses no connections but those of this slot.
   uint64_t leadership = 0;  // Of the group's duties, in which it was granted.
   std::string destination;
   uint32_t attempts_before = 0;

@@ -174,8 +174,9 @@ smtp::ConnectionOptions AttemptConversation::MakeConnectionOptions() const {
   options.timeouts.final_dot = attempts.final_dot_timeout;
   options.source_ipv4 = smtp::IpAddress::Parse(attempts.source_ipv4);
   options.source_ipv6 = smtp::IpAddress::Parse(attempts.source_ipv6);
-  options.tls_opportunistic = place_.tls_opportunistic;
-  options.tls_verify = place_.tls_verify;
+  options.tls_opportunistic = runner_.tls_opportunistic_;
+  options.tls_verify = runner_.tls_verify_;
+  options.connector = runner_.connector_;
   return options;
 }
 
@@ -190,6 +191,8 @@ boost::asio::awaitable<bool> AttemptConversation::FindConnection() {
   key_.host = route->kind == smtp::Route::Kind::kAddress ? route->address.ToLiteral() : route->host;
   key_.port = route->port;
   key_.tls = TlsOf(settings.tls);
+  // What another slot left open counts against that slot (queue/schedule/attempt_permits.h).
+  key_.source = format("slot {}", task_->slot);
   connection_ = place_.pool.Take(key_);
   reused_ = connection_ != nullptr;
   if (reused_) co_return true;

@@ -20,8 +20,6 @@ struct AttemptPlace {
   boost::asio::any_io_executor executor;
   smtp::Resolver& resolver;
   smtp::ConnectionPool& pool;
-  std::shared_ptr<const smtp::TlsContext> tls_opportunistic;
-  std::shared_ptr<const smtp::TlsContext> tls_verify;
 };
 
 class AttemptConversation final : public smtp::Fence {

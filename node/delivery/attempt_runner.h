@@ -4,7 +4,7 @@
 // Promises: exactly one report for each Start(). The final dot is sent only after `intents` said OK
 //           for the attempt.
 // Threads:  Start() from the apply context. `done` is called on an io thread; post from there.
-// Lifetime: io pool, store and intents outlive Stop() and all reports.
+// Lifetime: executors, store and intents outlive Stop() and all reports.
 // Limits:   the caller bounds the attempts at the same time; idle connections by options.
 #pragma once
 
@@ -22,7 +22,7 @@
 #include "base/status.h"
 #include "node/config/settings.h"
 #include "node/delivery/attempt.h"
-#include "node/io_pool.h"
+#include "node/delivery/attempt_edges.h"
 #include "raft/storage/store.h"
 
 namespace holdfast::node {
@@ -42,7 +42,6 @@ class IntentRecorder {
 struct AttemptRunnerOptions {
   std::string hostname;  // For EHLO.
   AttemptSettings attempts;
-  ResolverSettings resolver;
   // Addresses on which this node itself receives mail; "port" matters not.
   std::vector<std::string> own_addresses;
 };
@@ -51,14 +50,11 @@ class AttemptRunner {
  public:
   using Done = std::function<void(std::shared_ptr<AttemptTask>, AttemptReport)>;
 
-  AttemptRunner(const AttemptRunnerOptions& options, IoPool& io, const raft::Store& store,
+  AttemptRunner(const AttemptRunnerOptions& options, AttemptEdges edges, const raft::Store& store,
                 IntentRecorder& intents, const Clock& clock);
   ~AttemptRunner();
   AttemptRunner(const AttemptRunner&) = delete;
   AttemptRunner& operator=(const AttemptRunner&) = delete;
-
-  // Makes resolvers and TLS contexts. Before Start().
-  absl::Status Open();
 
   void Start(std::shared_ptr<AttemptTask> task, Done done);
 
@@ -77,14 +73,16 @@ class AttemptRunner {
   static void AbortIn(Lane& lane, std::optional<GroupId> group);
 
   const AttemptRunnerOptions options_;
-  IoPool& io_;
+  smtp::Connector* const connector_;
+  const std::shared_ptr<const smtp::TlsContext> tls_opportunistic_;
+  const std::shared_ptr<const smtp::TlsContext> tls_verify_;
   const raft::Store& store_;
   IntentRecorder& intents_;
   const Clock& clock_;
   std::vector<std::unique_ptr<Lane>> lanes_;
   std::atomic<uint32_t> running_{0};
   std::atomic<bool> draining_{false};
-  std::atomic<uint64_t> seed_{0};
+  std::atomic<uint64_t> seed_;
 };
 
 }  // namespace holdfast::node

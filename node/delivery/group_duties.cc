@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "node/limits/destination_limits.h"
 #include "node/submit/envelope_codec.h"
 #include "queue/queue_view.h"
 #include "queue/state/command_codec.h"
@@ -29,20 +30,6 @@ constexpr absl::Duration kClaimLifetime = absl::Seconds(10);
 // In the suspects' gate all have one destination.
 constexpr char kSuspects[] = "suspects";
 
-queue::DestinationLimits LimitsOf(const PolicyHolder& policy, std::string_view destination) {
-  const std::shared_ptr<const PolicySnapshot> current = policy.Current();
-  const DestinationSettings& settings = current->DestinationFor(destination);
-  queue::DestinationLimits limits;
-  limits.concurrency_max = settings.connections_max;
-  limits.recipients_per_transaction_max = settings.recipients_per_transaction_max;
-  limits.messages_per_connection_max = settings.messages_per_connection_max;
-  if (settings.message_rate) {
-    limits.rate_messages = settings.message_rate->count;
-    limits.rate_period = settings.message_rate->per;
-  }
-  return limits;
-}
-
 queue::AttemptEnded::Kind EndOf(const AttemptReport& report) {
   if (report.not_sent) return queue::AttemptEnded::Kind::kNotSent;
   return report.destination_failed ? queue::AttemptEnded::Kind::kUnreachable
@@ -63,10 +50,12 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
       parts_(parts),
       options_(options),
       rows_(parts.store.Reader(group)),
-      scheduler_(options.scheduler,
-                 [&policy = parts.policy](std::string_view destination) {
-                   return LimitsOf(policy, destination);
-                 }),
+      scheduler_(
+          options.scheduler,
+          [&policy = parts.policy](std::string_view destination) {
+            return LimitsOf(*policy.Current(), destination);
+          },
+          parts.permits, group.value()),
       notices_(parts.store, group, options.hostname, parts.next_queue_id),
       outcomes_(notices_),
       recorder_(std::make_shared<Recorder>(
@@ -88,7 +77,7 @@ GroupDuties::GroupDuties(GroupId group, const DutyParts& parts, const DutyOption
                              },
                              parts.clock},
           options.lease)),
-      random_(Random::FromKernel()),
+      random_(options.seed),
       claims_(options.node, kClaimLifetime),
       unreadable_(UnreadableParts()) {}
 
@@ -199,10 +188,21 @@ void GroupDuties::Tick() {
   RunScheduler();
 }
 
-void GroupDuties::RunScheduler() {
+void GroupDuties::Wake() {
+  if (std::exchange(waking_, true)) return;
+  parts_.apply.Post([this] {
+    waking_ = false;
+    RunScheduler(false);
+  });
+}
+
+void GroupDuties::RunScheduler(bool all_due) {
   scheduler_.SetPaused(!MayAttempt() || recorder_->stuck());
+  parts_.permits.Advance(parts_.clock.SinceBoot());
   const GroupReader reader(*rows_);
-  const std::vector<queue::Grant> grants = scheduler_.Tick(parts_.clock.Now(), reader);
+  const absl::Time now = parts_.clock.Now();
+  const std::vector<queue::Grant> grants =
+      all_due ? scheduler_.Tick(now, reader) : scheduler_.GoOn(now, reader);
   HOLDFAST_CHECK(reader.status().ok()) << "queue rows: " << reader.status();
   for (const queue::Grant& grant : grants) StartAttempt(grant);
 }
@@ -315,6 +315,7 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
   task->queue_id = grant.key.queue_id.ToString();
   task->unit = grant.key.unit;
   task->attempt_id = grant.attempt_id;
+  task->slot = grant.slot;
   task->leadership = leadership_;
   task->destination = unit.row.destination();
   task->attempts_before = unit.row.attempts();
@@ -383,6 +384,8 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   const std::optional<queue::QueueId> id = queue::QueueId::Parse(task->queue_id);
   HOLDFAST_CHECK(id.has_value());
   const queue::UnitKey key{*id, task->unit};
+  // Others may use the connection while the outcome is written.
+  scheduler_.OnConnectionFree(key, task->attempt_id);
   const queue::AttemptEnded::Kind kind = EndOf(report);
   std::string text;
   if (kind == queue::AttemptEnded::Kind::kUnreachable && !report.outcomes.empty()) {
@@ -406,7 +409,16 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   }
   MadeOutcome made = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
                                     report, *task->policy, random_.Next());
+  if (options_.mutation == NodeMutation::kNoticeTwice && !made.notices.empty()) {
+    MadeOutcome again = outcomes_.Make(*view, task->unit, KeyOf(task->attempt_id), task->recipients,
+                                       report, *task->policy, random_.Next());
+    std::move(again.notices.begin(), again.notices.end(), std::back_inserter(made.notices));
+  }
   const uint64_t attempt_id = task->attempt_id;
+  if (options_.mutation == NodeMutation::kForgetOutcomes && !ours) {
+    EndGrant(key, attempt_id, kind, text);
+    return;
+  }
   recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text] {
     EndGrant(key, attempt_id, kind, text);
   });
@@ -470,6 +482,7 @@ void GroupDuties::PutOffUnreadable(const queue::UnitKey& key, uint64_t attempt_i
 }
 
 void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl::Status)> done) {
+  if (options_.mutation == NodeMutation::kNoIntent) return done(absl::OkStatus());
   command::Intent intent;
   intent.set_queue_id(task.queue_id);
   intent.set_unit(task.unit);
@@ -478,8 +491,9 @@ void GroupDuties::RecordIntent(const AttemptTask& task, std::function<void(absl:
   intent.set_boot_id(options_.boot_id);
   intent.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
   const absl::Duration since = parts_.clock.SinceBoot();
-  auto recorded = [lease = lease_, since, done](const absl::Status& status) {
-    if (status.ok()) {
+  const bool no_lease = options_.mutation == NodeMutation::kNoLease;
+  auto recorded = [lease = lease_, since, done, no_lease](const absl::Status& status) {
+    if (status.ok() && !no_lease) {
       lease->Confirm(since, done);
     } else {
       done(status);
@@ -533,7 +547,8 @@ void GroupDuties::SettleInDoubt() {
     const absl::Duration age = parts_.clock.Now() - unit.since;
     const absl::Duration known_since = std::max(leading_since_, now - age);
     const absl::Duration wait_from = claims_.WaitFrom(unit.attempt, known_since, now);
-    if (wait_from + policy->settings().in_doubt_wait > now) continue;
+    const bool waits = wait_from + policy->settings().in_doubt_wait > now;
+    if (waits && options_.mutation != NodeMutation::kSettleAtOnce) continue;
     SettleOne(unit, *policy);
   }
 }

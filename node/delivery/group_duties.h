@@ -40,6 +40,8 @@
 #include "node/delivery/unreadable_units.h"
 #include "node/groups/group_tables.h"
 #include "node/node_metrics.h"
+#include "node/node_mutation.h"
+#include "queue/schedule/attempt_permits.h"
 #include "queue/schedule/scheduler.h"
 #include "raft/host/group_host.h"
 
@@ -65,6 +67,8 @@ struct DutyParts {
   // Lets one suspect at a time through.
   AttemptGate& suspects_gate;
   AttemptNotes& notes;
+  // What the schedulers of all groups share; the group's number is its name there.
+  queue::AttemptPermits& permits;
   std::function<std::string()> next_queue_id;
 };
 
@@ -79,6 +83,8 @@ struct DutyOptions {
   // See LeaderLease.
   absl::Duration lease;
   queue::SchedulerOptions scheduler;
+  uint64_t seed = 0;  // Of the jitter in retries.
+  NodeMutation mutation = NodeMutation::kNone;
 };
 
 class GroupDuties {
@@ -91,6 +97,8 @@ class GroupDuties {
   void OnEvents(const std::vector<queue::Event>& events);
   // Lets the scheduler grant what can start; after events.
   void Run() { RunScheduler(); }
+  // A permit came back for which the scheduler waits.
+  void Wake();
   // Every 50 ms or so.
   void Tick();
   // No new attempts from now on.
@@ -115,9 +123,10 @@ class GroupDuties {
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
   const queue::Scheduler& scheduler() const { return scheduler_; }
+  NodeMutation mutation() const { return options_.mutation; }
 
  private:
-  void RunScheduler();
+  void RunScheduler(bool all_due = true);
   void StartAttempt(const queue::Grant& grant);
   // nullptr: nothing to attempt; the grant has been ended.
   std::shared_ptr<AttemptTask> MakeTask(const queue::Grant& grant, const queue::MessageView& view);
@@ -173,6 +182,7 @@ class GroupDuties {
   bool leads_ = false;
   uint64_t leadership_ = 0;  // How many this life has seen begin.
   bool draining_ = false;
+  bool waking_ = false;
   bool clock_off_ = false;
   uint64_t policy_version_ = 0;
   // Attempts of this life, from grant to recorded outcome, by attempt id.

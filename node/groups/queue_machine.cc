@@ -27,6 +27,9 @@ absl::Status QueueMachine::Apply(const raft::CommittedEntry& entry, raft::StateB
   for (const queue::BodyRef& body : result.ended_bodies) {
     batch.DeleteBody({group_, body.index, body.term, body.ordinal});
   }
+  if (duties_.mutation() == NodeMutation::kEndBodyWithEnqueue && !bodies.empty()) {
+    batch.DeleteBody(entry.bodies.front().key);
+  }
   std::move(result.events.begin(), result.events.end(), std::back_inserter(events_));
   return std::move(result.verdict);
 }

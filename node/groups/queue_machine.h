@@ -20,7 +20,13 @@ namespace holdfast::node {
 class QueueMachine final : public raft::StateMachine {
  public:
   QueueMachine(GroupId group, GroupDuties& duties, LeaderTable& leaders, NodeMetrics& metrics)
-      : group_(group), duties_(duties), leaders_(leaders), log_(group, metrics) {}
+      : group_(group),
+        state_(duties.mutation() == NodeMutation::kOutcomeTwice
+                   ? queue::QueueMutation::kOutcomeTwice
+                   : queue::QueueMutation::kNone),
+        duties_(duties),
+        leaders_(leaders),
+        log_(group, metrics) {}
 
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
   void OnCommitted(raft::LogIndex last) override;
@@ -30,7 +36,7 @@ class QueueMachine final : public raft::StateMachine {
 
  private:
   const GroupId group_;
-  const queue::QueueState state_{};
+  const queue::QueueState state_;
   GroupDuties& duties_;
   LeaderTable& leaders_;
   EventLog log_;

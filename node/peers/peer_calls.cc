@@ -3,8 +3,12 @@
 #include <memory>
 #include <utility>
 
+#include "raft/transport/peer_address.h"
+
 namespace holdfast::node {
 namespace {
+
+constexpr size_t kDestinationBytesMax = 255;
 
 absl::Status Malformed(std::string_view what) {
   return MakeStatus(absl::StatusCode::kInvalidArgument, "a malformed call of a peer: {}", what);
@@ -41,8 +45,8 @@ absl::Status CheckBeat(const peer_call::Beat& beat) {
 }
 
 absl::Status CheckForming(const peer_call::Forming& forming) {
-  bool fits = forming.tokens_size() <= kFirstNodesMax && forming.nodes_size() <= kFirstNodesMax &&
-              forming.token().size() == 32;
+  bool fits = forming.tokens_size() <= raft::kClusterNodesMax &&
+              forming.nodes_size() <= raft::kClusterNodesMax && forming.token().size() == 32;
   for (const peer_call::FormingToken& token : forming.tokens()) fits &= token.token().size() == 32;
   return fits ? absl::OkStatus() : Malformed("forming");
 }
@@ -55,13 +59,26 @@ absl::Status CheckJoin(const peer_call::Join& join) {
   return fits ? absl::OkStatus() : Malformed("join");
 }
 
+absl::Status CheckShares(const peer_call::Shares& shares) {
+  bool fits = shares.asks_size() <= kSharesPerCallMax && shares.grants_size() <= kSharesPerCallMax;
+  for (const peer_call::ShareAsk& ask : shares.asks()) {
+    fits &= !ask.destination().empty() && ask.destination().size() <= kDestinationBytesMax;
+  }
+  for (const peer_call::ShareGrant& grant : shares.grants()) {
+    fits &= !grant.destination().empty() && grant.destination().size() <= kDestinationBytesMax;
+  }
+  return fits ? absl::OkStatus() : Malformed("shares");
+}
+
 absl::Status CheckDidYouSee(const peer_call::DidYouSee& asked) {
   bool fits = asked.sha256_size() <= kFingerprintsPerQuestionMax &&
               asked.groups_size() <= kGroupsPerBeatMax &&
               asked.unanswered_size() <= kGroupsPerBeatMax &&
+              asked.points_size() <= kGroupsPerBeatMax &&
               asked.under_way_size() <= kFingerprintsPerQuestionMax &&
               asked.seen_size() <= kSeenPerAnswerMax && asked.confirmed_size() <= kSeenPerAnswerMax;
   for (const std::string& sha256 : asked.sha256()) fits &= sha256.size() == 32;
+  for (const peer_call::GroupPoint& one : asked.points()) fits &= one.group() != 0;
   for (const auto* list : {&asked.seen(), &asked.confirmed()}) {
     for (const peer_call::SeenSubmission& one : *list) {
       fits &= one.group() != 0 && one.queue_id().size() == 16;
@@ -115,6 +132,9 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
       if (request.join().token().size() != 32) return Malformed("join");
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(request.join()));
       return request;
+    case peer_call::Request::kShares:
+      HOLDFAST_RETURN_IF_ERROR(CheckShares(request.shares()));
+      return request;
     case peer_call::Request::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(request.did_you_see()));
       return request;
@@ -149,6 +169,9 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
       return answer;
     case peer_call::Answer::kJoin:
       HOLDFAST_RETURN_IF_ERROR(CheckJoin(answer.join()));
+      return answer;
+    case peer_call::Answer::kShares:
+      HOLDFAST_RETURN_IF_ERROR(CheckShares(answer.shares()));
       return answer;
     case peer_call::Answer::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(answer.did_you_see()));

@@ -57,6 +57,15 @@ TEST(PeerCallsTest, BoundsHold) {
   peer_call::Request text;
   text.mutable_beat()->set_hostname(std::string(kBeatTextBytesMax + 1, 'h'));
   EXPECT_FALSE(DecodeRequest(EncodeRequest(text)).ok());
+  peer_call::Request shares;
+  shares.mutable_shares()->add_asks()->set_destination(std::string(256, 'd'));
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(shares)).ok());
+  shares.mutable_shares()->clear_asks();
+  EXPECT_TRUE(DecodeRequest(EncodeRequest(shares)).ok());
+  for (int i = 0; i <= kSharesPerCallMax; ++i) {
+    shares.mutable_shares()->add_asks()->set_destination("d.test");
+  }
+  EXPECT_FALSE(DecodeRequest(EncodeRequest(shares)).ok());
   peer_call::Answer code;
   code.mutable_proposed()->set_code(17);
   EXPECT_FALSE(DecodeAnswer(EncodeAnswer(code)).ok());
@@ -75,6 +84,11 @@ TEST(PeerCallsTest, QuestionsAboutReplaysAreBounded) {
   EXPECT_TRUE(absl::IsInvalidArgument(DecodeRequest(EncodeRequest(request)).status()));
   peer_call::Answer answer;
   answer.mutable_did_you_see()->add_seen()->set_group(3);
+  EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
+  answer.mutable_did_you_see()->clear_seen();
+  answer.mutable_did_you_see()->add_points()->set_group(3);
+  EXPECT_TRUE(DecodeAnswer(EncodeAnswer(answer)).ok());
+  answer.mutable_did_you_see()->add_points()->set_index(9);
   EXPECT_TRUE(absl::IsInvalidArgument(DecodeAnswer(EncodeAnswer(answer)).status()));
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "base/random.h"
 #include "node/config/process.h"
 #include "node/peers/forming_file.h"
+#include "raft/transport/peer_address.h"
 
 namespace holdfast::node {
 namespace {
@@ -28,8 +30,7 @@ std::string NewToken() {
 }
 
 std::string PeerText(const PeerSettings& peer) {
-  const bool literal = peer.host.find(':') != std::string::npos;
-  return literal ? format("[{}]:{}", peer.host, peer.port) : format("{}:{}", peer.host, peer.port);
+  return raft::HostAndPort{peer.host, peer.port}.ToString();
 }
 
 // Answers of one round of questions.
@@ -123,9 +124,8 @@ void PeerRoom::SetNodes(const std::vector<PeerChange>& changes) {
 
 absl::Status PeerRoom::CheckAddress(const std::string& address) const {
   if (!settings_.cluster || settings_.cluster->tls) return absl::OkStatus();
-  const size_t colon = address.rfind(':');
-  const auto parsed = SocketAddress::Parse(address.substr(0, colon), 1);
-  if (colon != std::string::npos && parsed && parsed->IsLoopback()) return absl::OkStatus();
+  const std::optional<raft::HostAndPort> parsed = raft::ReadHostAndPort(address);
+  if (parsed && parsed->IsLoopback()) return absl::OkStatus();
   return MakeStatus(absl::StatusCode::kInvalidArgument,
                     "without TLS a peer needs a loopback address, as 127.0.0.1:7026; not `{}`",
                     address);

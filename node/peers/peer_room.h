@@ -28,6 +28,7 @@
 #include "node/peers/beat_table.h"
 #include "node/peers/forming.h"
 #include "node/peers/peer_gate.h"
+#include "node/peers/peers.h"
 #include "raft/transport/grpc_transport.h"
 
 namespace holdfast::node {
@@ -38,19 +39,12 @@ struct FirstNodes {
   std::vector<NodeId> voters;
 };
 
-// A node that joined or was removed.
-struct PeerChange {
-  NodeId node;
-  bool removed = false;
-  std::string address;  // "host:port"; empty: as the node file says.
-};
-
-class PeerRoom {
+class PeerRoom final : public Peers {
  public:
   PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups);
-  ~PeerRoom();  // Stop().
+  ~PeerRoom() override;  // Stop().
 
-  bool alone() const { return !settings_.cluster.has_value(); }
+  bool alone() const override { return !settings_.cluster.has_value(); }
   // The node's cluster, as certificate or node file say; empty when alone. After Start().
   const std::string& cluster_id() const { return cluster_id_; }
 
@@ -69,7 +63,7 @@ class PeerRoom {
 
   // Messages go to the host, and peers are told `make_beat` once a second.
   void Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat);
-  void Tick();
+  void Tick() override;
   // Peers are told with the next tick: something can't wait.
   void BeatSoon() { beat_soon_.store(true, std::memory_order_release); }
   std::vector<NodeId> peers() const { return PeersNow(); }
@@ -78,19 +72,18 @@ class PeerRoom {
   void Call(NodeId to, std::string request, absl::Duration timeout,
             std::function<void(absl::StatusOr<std::string>)> done);
 
-  // Nodes that came and went since the node files were written. Replaces what was said before.
-  void SetNodes(const std::vector<PeerChange>& changes);
+  void SetNodes(const std::vector<PeerChange>& changes) override;
 
   // Whether peers of this cluster may have that address.
   absl::Status CheckAddress(const std::string& address) const;
 
   PeerGate& gate() { return gate_; }
   raft::Transport& transport();
-  const BeatTable& beats() const { return beats_; }
+  const BeatTable& beats() const override { return beats_; }
   // Empty when alone.
   std::vector<raft::PeerCounts> Counts() const;
   // By the node file and what changed since, with this one; ascending.
-  std::vector<NodeId> nodes() const;
+  std::vector<NodeId> nodes() const override;
   std::string AddressOf(NodeId node) const;
   // See FormingRecord. After Start().
   std::string incarnation() const;

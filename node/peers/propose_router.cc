@@ -1,7 +1,9 @@
 #include "node/peers/propose_router.h"
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -61,11 +63,7 @@ struct ProposeRouter::Shared {
   std::deque<std::shared_ptr<Offer>> waiting ABSL_GUARDED_BY(mutex);
   // All that have no answer, in the order in which their time is up, and some that are gone: what
   // was answered must not keep its bytes.
-  struct Open {
-    absl::Duration until;
-    std::weak_ptr<Offer> offer;
-  };
-  std::deque<Open> open ABSL_GUARDED_BY(mutex);
+  std::multimap<absl::Duration, std::weak_ptr<Offer>> open ABSL_GUARDED_BY(mutex);
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
 
@@ -74,15 +72,22 @@ ProposeRouter::ProposeRouter(Parts parts, const ProposeRouterOptions& options)
 
 ProposeRouter::~ProposeRouter() { Stop(); }
 
-void ProposeRouter::Propose(GroupId group, raft::Proposal proposal, raft::ProposeCallback done) {
+void ProposeRouter::Propose(GroupId group, raft::Proposal proposal, raft::ProposeCallback done,
+                            absl::Duration until) {
+  const absl::Duration now = shared_->parts.clock.SinceBoot();
+  if (until <= now) {
+    raft::ProposeResult result;
+    result.status = absl::UnavailableError("no time is left for it");
+    return done(result);
+  }
   auto offer = std::make_shared<Offer>();
   offer->group = group;
   offer->proposal = std::move(proposal);
   offer->done = std::move(done);
-  offer->until = shared_->parts.clock.SinceBoot() + shared_->options.timeout;
+  offer->until = std::min(now + shared_->options.timeout, until);
   {
     MutexLock lock(shared_->mutex);
-    shared_->open.push_back({offer->until, offer});
+    shared_->open.emplace(offer->until, offer);
   }
   Try(shared_, std::move(offer));
 }
@@ -148,12 +153,12 @@ void ProposeRouter::Tick() {
   {
     MutexLock lock(shared_->mutex);
     all.swap(shared_->waiting);
-    std::deque<Shared::Open>& open = shared_->open;
+    auto& open = shared_->open;
     while (!open.empty()) {
-      std::shared_ptr<Offer> oldest = open.front().offer.lock();
-      if (oldest != nullptr && open.front().until > now) break;
-      if (oldest != nullptr && oldest->out) late.push_back(std::move(oldest));
-      open.pop_front();
+      std::shared_ptr<Offer> next = open.begin()->second.lock();
+      if (next != nullptr && open.begin()->first > now) break;
+      if (next != nullptr && next->out) late.push_back(std::move(next));
+      open.erase(open.begin());
     }
   }
   raft::ProposeResult unknown;

@@ -34,8 +34,9 @@ struct KnownLeader {
 };
 
 struct ProposeRouterOptions {
-  // From Propose() to the answer. Until then it is offered again and again; when it has passed the
-  // answer is the last refusal, or kDeadlineExceeded while a leader has the proposal.
+  // From Propose() to the answer, unless that is wanted sooner. Until then it is offered again and
+  // again; when it has passed the answer is the last refusal, or kDeadlineExceeded while a leader
+  // has the proposal.
   absl::Duration timeout = absl::Seconds(5);
   // A call may take so much longer than what is left of that, so that the leader's own word for
   // what went wrong is heard.
@@ -60,8 +61,10 @@ class ProposeRouter {
   ~ProposeRouter();  // Stop().
 
   // As GroupHost::Propose(), on behalf of whoever leads. `done` is called exactly once.
-  // kUnavailable, index 0: nothing happened, nobody leads.
-  void Propose(GroupId group, raft::Proposal proposal, raft::ProposeCallback done);
+  // kUnavailable, index 0: nothing happened, nobody leads. `until` (Clock::SinceBoot()): when the
+  // answer is wanted, if that is before `timeout` has passed; when it has gone by, nothing happens.
+  void Propose(GroupId group, raft::Proposal proposal, raft::ProposeCallback done,
+               absl::Duration until = absl::InfiniteDuration());
 
   // Offers again what waits. Every 50 ms or so.
   void Tick();

@@ -32,9 +32,10 @@ class ProposeRouterTest : public testing::Test {
                  clock_, NodeId{1}},
                 {.timeout = absl::Seconds(5), .waiting_max = 3}) {}
 
-  void Propose() {
-    router_.Propose(kGroup, {"command", {std::make_shared<const std::string>("body")}},
-                    [this](const raft::ProposeResult& result) { answers_.push_back(result); });
+  void Propose(absl::Duration until = absl::InfiniteDuration()) {
+    router_.Propose(
+        kGroup, {"command", {std::make_shared<const std::string>("body")}},
+        [this](const raft::ProposeResult& result) { answers_.push_back(result); }, until);
   }
   void AnswerHere(absl::Status status, uint64_t index = 0) {
     const auto done = std::move(here_.front().second);
@@ -149,6 +150,24 @@ TEST_F(ProposeRouterTest, TheAnswerComesInTimeWhateverTheLeaderDoes) {
   EXPECT_EQ(answers_[0].index, 0u);
   AnswerHere(absl::OkStatus(), 9);  // Too late: once is enough.
   EXPECT_EQ(answers_.size(), 1u);
+}
+
+// Behind one that has more time.
+TEST_F(ProposeRouterTest, TheAnswerComesWhenItIsWanted) {
+  leader_ = {NodeId{1}, true};
+  Propose();
+  Propose(clock_.SinceBoot() + absl::Seconds(3));
+  clock_.Advance(absl::Seconds(3));
+  router_.Tick();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_EQ(answers_[0].status.code(), absl::StatusCode::kDeadlineExceeded);
+  clock_.Advance(absl::Seconds(2));
+  router_.Tick();
+  ASSERT_EQ(answers_.size(), 2u);
+  Propose(clock_.SinceBoot());
+  ASSERT_EQ(answers_.size(), 3u);
+  EXPECT_EQ(answers_[2].status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(here_.size(), 2u);  // Not the third.
 }
 
 TEST_F(ProposeRouterTest, ALateRefusalIsNotOfferedAgain) {

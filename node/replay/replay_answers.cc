@@ -1,5 +1,6 @@
 #include "node/replay/replay_answers.h"
 
+#include <map>
 #include <set>
 #include <utility>
 #include <vector>
@@ -23,12 +24,25 @@ class Answering {
     self->TakeOwn();
     const std::set<uint32_t> groups(self->asked_.groups().begin(), self->asked_.groups().end());
     for (const uint32_t group : groups) {
-      self->parts_.read(GroupId{group},
-                        [self, group](const absl::StatusOr<raft::ReadPoint>& point) {
-                          self->TakeGroup(GroupId{group}, point.status());
-                        });
+      self->parts_.read(
+          GroupId{group},
+          [self, group](const absl::StatusOr<raft::ReadPoint>& point) {
+            self->TakeGroup(GroupId{group}, point.status());
+          },
+          [self, group](const raft::ReadPoint& point) { self->TakePoint(group, point.index); });
     }
     if (groups.empty()) self->Finish();
+  }
+
+  bool Hurry(ReplayHurry hurry) {
+    {
+      MutexLock lock(mutex_);
+      if (!finished_ && hurry == ReplayHurry::kConfirmed && points_.size() < missing_.size()) {
+        return false;
+      }
+    }
+    Finish();
+    return true;
   }
 
   // Without what is missing.
@@ -38,7 +52,16 @@ class Answering {
       MutexLock lock(mutex_);
       if (std::exchange(finished_, true)) return;
       answer = std::move(answer_);
-      for (const uint32_t group : missing_) answer.add_unanswered(group);
+      for (const uint32_t group : missing_) {
+        const auto point = points_.find(group);
+        if (point == points_.end()) {
+          answer.add_unanswered(group);
+          continue;
+        }
+        peer_call::GroupPoint& said = *answer.add_points();
+        said.set_group(group);
+        said.set_index(point->second);
+      }
     }
     done_(std::move(answer));
   }
@@ -56,6 +79,11 @@ class Answering {
     }
   }
 
+  void TakePoint(uint32_t group, raft::LogIndex index) {
+    MutexLock lock(mutex_);
+    if (missing_.contains(group)) points_[group] = index;
+  }
+
   void TakeGroup(GroupId group, absl::Status status) {
     std::vector<peer_call::SeenSubmission> seen;
     for (int place = 0; status.ok() && place < asked_.sha256_size(); ++place) {
@@ -67,6 +95,7 @@ class Answering {
       MutexLock lock(mutex_);
       if (finished_) return;
       missing_.erase(group.value());
+      points_.erase(group.value());
       if (!status.ok()) answer_.add_unanswered(group.value());
       for (peer_call::SeenSubmission& one : seen) *answer_.add_seen() = std::move(one);
       if (!missing_.empty()) return;
@@ -88,6 +117,8 @@ class Answering {
   Mutex mutex_;
   peer_call::DidYouSee answer_ ABSL_GUARDED_BY(mutex_);
   std::set<uint32_t> missing_ ABSL_GUARDED_BY(mutex_);
+  // Of the missing ones, those that a majority has confirmed.
+  std::map<uint32_t, raft::LogIndex> points_ ABSL_GUARDED_BY(mutex_);
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
@@ -97,8 +128,9 @@ HurryReplays AnswerReplays(const ReplayAnswerParts& parts, peer_call::DidYouSee 
                            std::function<void(peer_call::DidYouSee)> done) {
   auto answering = std::make_shared<Answering>(parts, std::move(asked), std::move(done));
   Answering::Run(answering);
-  return [weak = std::weak_ptr<Answering>(answering)] {
-    if (const auto still = weak.lock()) still->Finish();
+  return [weak = std::weak_ptr<Answering>(answering)](ReplayHurry hurry) {
+    const auto still = weak.lock();
+    return still == nullptr || still->Hurry(hurry);
   };
 }
 

@@ -1,6 +1,7 @@
 #include "node/replay/replay_guard.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "base/log.h"
@@ -46,6 +47,9 @@ ReplayQuestions::Parts ReplayGuard::QuestionParts() {
           [this](NodeId node, peer_call::DidYouSee asked, absl::Duration timeout, auto done) {
             AskNode(node, std::move(asked), timeout, std::move(done));
           },
+          parts_.applied,
+          parts_.find,
+          parts_.look,
           parts_.clock};
 }
 
@@ -71,10 +75,29 @@ void ReplayGuard::AskNode(NodeId node, peer_call::DidYouSee asked, absl::Duratio
 
 void ReplayGuard::Answer(peer_call::DidYouSee asked,
                          std::function<void(peer_call::DidYouSee)> done) {
+  const absl::Duration now = parts_.clock.SinceBoot();
   HurryReplays hurry = AnswerReplays(answers_, std::move(asked), std::move(done));
-  const absl::Duration until = parts_.clock.SinceBoot() + options_.answer_max;
   MutexLock lock(mutex_);
-  answering_.push_back({until, std::move(hurry)});
+  answering_.push_back({now, std::move(hurry)});
+}
+
+void ReplayGuard::HurryAnswers(absl::Duration now) {
+  std::deque<Answering> late;
+  {
+    MutexLock lock(mutex_);
+    while (!answering_.empty() && now - answering_.front().since >= options_.apply_max) {
+      late.push_back(std::move(answering_.front()));
+      answering_.pop_front();
+    }
+  }
+  std::erase_if(late, [&](const Answering& one) {
+    return one.hurry(now - one.since < options_.answer_max ? ReplayHurry::kConfirmed
+                                                           : ReplayHurry::kNow);
+  });
+  if (late.empty()) return;
+  MutexLock lock(mutex_);
+  answering_.insert(answering_.begin(), std::make_move_iterator(late.begin()),
+                    std::make_move_iterator(late.end()));
 }
 
 void ReplayGuard::SetRestarted() {
@@ -176,18 +199,13 @@ void ReplayGuard::Tick() {
   const std::vector<NodeId> peers = parts_.peers();
   const absl::Duration now = parts_.clock.SinceBoot();
   std::vector<ConfirmBatch::Command> commands;
-  std::vector<HurryReplays> late;
   {
     MutexLock lock(mutex_);
     watch_.KeepOnly({peers.begin(), peers.end()});
     recent_.ForgetOld(now);
     commands = confirms_.Take(now);
-    while (!answering_.empty() && answering_.front().until <= now) {
-      late.push_back(std::move(answering_.front().hurry));
-      answering_.pop_front();
-    }
   }
-  for (const HurryReplays& hurry : late) hurry();
+  HurryAnswers(now);
   ProposeConfirms(std::move(commands));
   questions_.Tick();
 }

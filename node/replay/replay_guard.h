@@ -45,6 +45,9 @@ struct ReplayGuardOptions {
   size_t confirms_waiting_max = 20'000;
   // A leader that can't confirm itself for so long is left out of an answer, and asked again.
   absl::Duration answer_max = absl::Milliseconds(1500);
+  // One that has, but hasn't applied what it must (its disk is slow), is waited for so long: then
+  // its point is the answer. With ticks in between it is what such a node costs the others.
+  absl::Duration apply_max = absl::Milliseconds(100);
   // Longer than a question takes.
   absl::Duration linger = absl::Seconds(10);
   size_t recent_max = 50'000;
@@ -55,11 +58,14 @@ class ReplayGuard final : public PeerListener {
   struct Parts {
     std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
     std::function<KnownLeader(GroupId)> leader_of;
-    std::function<void(GroupId, raft::ReadCallback)> read;
+    std::function<void(GroupId, raft::ReadCallback, raft::PointCallback)> read;
     // Whether this node's clock may be believed.
     std::function<bool()> may_stamp;
     // ReplayAnswerParts::find.
     std::function<absl::StatusOr<std::optional<queue::QueueId>>(GroupId, std::string_view)> find;
+    // ReplayQuestions::Parts.
+    std::function<raft::LogIndex(GroupId)> applied;
+    std::function<void(std::function<void()>)> look;
     // PeerRoom::Call().
     std::function<void(NodeId, std::string, absl::Duration,
                        std::function<void(absl::StatusOr<std::string>)>)>
@@ -122,9 +128,12 @@ class ReplayGuard final : public PeerListener {
   RecentSubmissions recent_ ABSL_GUARDED_BY(mutex_);
   ConfirmBatch confirms_ ABSL_GUARDED_BY(mutex_);
   struct Answering {
-    absl::Duration until;
+    absl::Duration since;
     HurryReplays hurry;
   };
+  // Ends answers that have taken long enough.
+  void HurryAnswers(absl::Duration now);
+
   std::deque<Answering> answering_ ABSL_GUARDED_BY(mutex_);
   ReplayQuestions questions_;
 };

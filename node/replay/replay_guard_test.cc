@@ -14,6 +14,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr absl::Duration kTick = absl::Milliseconds(50);
+constexpr raft::LogIndex kPoint = 20;
 
 std::string Hash(char c) { return std::string(32, c); }
 
@@ -42,9 +43,15 @@ class ReplayGuardTest : public testing::Test {
               const NodeId leader{group.value()};
               return alive_[leader] ? KnownLeader{leader, leader == self} : KnownLeader{};
             },
-            [](GroupId, const raft::ReadCallback& done) { done(raft::ReadPoint{}); },
+            [this](GroupId group, const raft::ReadCallback& done, const raft::PointCallback& sees) {
+              if (!slow_[NodeId{group.value()}]) return done(raft::ReadPoint{});
+              sees(raft::ReadPoint{kPoint, {}});
+              late_reads_.push_back(done);  // Not applied before long.
+            },
             [] { return true; },
             [this](GroupId group, std::string_view sha256) { return Find(group, sha256); },
+            [this, self](GroupId) { return applied_[self]; },
+            [](const std::function<void()>& look) { look(); },
             [this](NodeId to, std::string request, absl::Duration, auto done) {
               CallNode(to, request, std::move(done));
             },
@@ -113,6 +120,16 @@ class ReplayGuardTest : public testing::Test {
     return id;
   }
 
+  // What `node` is told about a submission, after a while.
+  std::string AskAndPass(NodeId node, const std::string& sha256, absl::Duration time) {
+    auto text = std::make_shared<std::string>("no answer yet");
+    guards_[node]->Ask(sha256, [text](const absl::StatusOr<std::optional<SeenMessage>>& seen) {
+      *text = !seen.ok() ? std::string(Message(seen.status())) : *seen ? (*seen)->queue_id : "new";
+    });
+    Pass(time);
+    return *text;
+  }
+
   // What `node` is told about a submission.
   std::string Ask(NodeId node, const std::string& sha256) {
     // It may be answered after this returns.
@@ -126,6 +143,9 @@ class ReplayGuardTest : public testing::Test {
   ManualClock clock_{absl::FromUnixSeconds(1'000'000)};
   PolicyHolder policy_;
   std::map<NodeId, bool> alive_{{NodeId{1}, true}, {NodeId{2}, true}};
+  std::map<NodeId, bool> slow_;               // Its disk: it applies nothing for now.
+  std::map<NodeId, raft::LogIndex> applied_;  // Of all groups.
+  std::vector<raft::ReadCallback> late_reads_;
   std::map<GroupId, std::map<std::string, std::string>> rows_;
   uint64_t given_ = 0;
   int confirm_commands_ = 0;
@@ -211,6 +231,34 @@ TEST_F(ReplayGuardTest, WhatCouldNotBeConfirmedIsConfirmedLater) {
   EXPECT_FALSE(guards_[kTwo]->FlushConfirms());
   EXPECT_TRUE(guards_[kTwo]->FlushConfirms());
   EXPECT_TRUE(rows_[GroupId{1}].empty());
+}
+
+// What it is late with, others have committed and applied.
+TEST_F(ReplayGuardTest, ALeaderWithASlowDiskDelaysNobodyForLong) {
+  const std::string id = Accept(kOne, Hash('a'));
+  slow_[kOne] = true;
+  applied_[kTwo] = kPoint;
+  const absl::Duration longest = ReplayGuardOptions().apply_max + kTick;
+  EXPECT_EQ(AskAndPass(kTwo, Hash('a'), longest), id);
+  EXPECT_EQ(AskAndPass(kTwo, Hash('b'), longest), "new");
+}
+
+// Its own rows say nothing before they are as far as the leader's would have to be.
+TEST_F(ReplayGuardTest, RowsThatAreBehindAreNoAnswer) {
+  const std::string id = Accept(kOne, Hash('a'));
+  slow_[kOne] = true;
+  applied_[kTwo] = kPoint - 1;
+  EXPECT_EQ(AskAndPass(kTwo, Hash('b'), absl::Seconds(1)), "no answer yet");
+  Pass(absl::Seconds(5));
+  auto told = std::make_shared<std::string>();
+  guards_[kTwo]->Ask(Hash('a'), [told](const absl::StatusOr<std::optional<SeenMessage>>& seen) {
+    *told = seen.ok() && *seen ? (*seen)->queue_id : "nothing";
+  });
+  Pass(absl::Seconds(1));
+  EXPECT_EQ(*told, "");
+  applied_[kTwo] = kPoint;
+  Pass(kTick);
+  EXPECT_EQ(*told, id);
 }
 
 TEST_F(ReplayGuardTest, ARestartedNodeAsks) {

@@ -17,9 +17,12 @@ struct ReplayQuestions::Question {
   SeenCallback done;
   absl::Duration until;      // Clock::SinceBoot().
   std::set<GroupId> groups;  // That have not answered.
+  // Of those, how far rows must be that are as good an answer as the leader's.
+  std::map<GroupId, raft::LogIndex> points;
   std::set<NodeId> unheard;  // Nodes that have not told of their own submissions.
   std::vector<SeenMessage> seen;
   std::set<std::string> confirmed;
+  uint64_t round = 0;  // How often everybody was asked.
   // A submission like this is being decided somewhere: everybody is asked again, after a while.
   bool under_way = false;
   bool rests = false;
@@ -38,7 +41,15 @@ struct ReplayQuestions::Question {
 struct ReplayQuestions::Call {
   NodeId to;
   std::vector<std::shared_ptr<Question>> questions;
+  std::vector<uint64_t> rounds;  // Of the questions, when this was sent.
   std::set<GroupId> groups;
+
+  // nullptr: there is none at that place, or everybody was asked again since: what was true before
+  // says nothing.
+  Question* At(size_t place) const {
+    if (place >= questions.size() || rounds[place] != questions[place]->round) return nullptr;
+    return questions[place].get();
+  }
 
   peer_call::DidYouSee Request() const {
     peer_call::DidYouSee request;
@@ -58,8 +69,10 @@ struct ReplayQuestions::Shared {
       : parts(std::move(given)), options(chosen) {}
 
   void AskEverybody(Question& question) const {
+    ++question.round;
     question.under_way = false;
     question.seen.clear();
+    question.points.clear();
     for (uint32_t group = 1; group <= options.queue_groups; ++group) {
       question.groups.insert(GroupId{group});
     }
@@ -83,7 +96,9 @@ struct ReplayQuestions::Shared {
         wanted = true;
         call->groups.insert(group);
       }
-      if (wanted) call->questions.push_back(question);
+      if (!wanted) continue;
+      call->questions.push_back(question);
+      call->rounds.push_back(question->round);
     }
     if (call->questions.empty()) return nullptr;
     out.insert(node);
@@ -99,22 +114,60 @@ struct ReplayQuestions::Shared {
     }
     std::set<GroupId> answered = call.groups;
     for (const uint32_t group : answer->unanswered()) answered.erase(GroupId{group});
+    for (const peer_call::GroupPoint& point : answer->points())
+      answered.erase(GroupId{point.group()});
     if (answered.size() < call.groups.size()) resting.insert(call.to);
-    for (const auto& question : call.questions) {
+    for (size_t place = 0; place < call.questions.size(); ++place) {
+      Question* const question = call.At(place);
+      if (question == nullptr) continue;
       question->unheard.erase(call.to);
       for (const GroupId group : answered) question->groups.erase(group);
+      for (const peer_call::GroupPoint& point : answer->points()) {
+        const GroupId group{point.group()};
+        if (!call.groups.contains(group) || !question->groups.contains(group)) continue;
+        // Each that was confirmed since everybody was asked will do: the first is the lowest.
+        question->points.emplace(group, point.index());
+      }
     }
     for (const peer_call::SeenSubmission& confirmed : answer->confirmed()) {
-      if (confirmed.place() >= call.questions.size()) continue;
-      call.questions[confirmed.place()]->confirmed.insert(confirmed.queue_id());
+      Question* const question = call.At(confirmed.place());
+      if (question != nullptr) question->confirmed.insert(confirmed.queue_id());
     }
     for (const peer_call::SeenSubmission& seen : answer->seen()) {
-      if (seen.place() >= call.questions.size()) continue;
-      call.questions[seen.place()]->seen.push_back({GroupId{seen.group()}, seen.queue_id()});
+      Question* const question = call.At(seen.place());
+      if (question != nullptr) question->seen.push_back({GroupId{seen.group()}, seen.queue_id()});
     }
     for (const uint32_t place : answer->under_way()) {
-      if (place < call.questions.size()) call.questions[place]->under_way = true;
+      Question* const question = call.At(place);
+      if (question != nullptr) question->under_way = true;
     }
+  }
+
+  struct Looked {
+    std::shared_ptr<Question> question;
+    uint64_t round = 0;
+    GroupId group;
+    raft::LogIndex point = 0;
+    std::optional<SeenMessage> found;
+  };
+  std::vector<Looked> ToLookFor() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
+    std::vector<Looked> all;
+    for (const auto& [number, question] : open) {
+      for (const auto& [group, point] : question->points) {
+        if (question->groups.contains(group)) {
+          all.push_back({question, question->round, group, point, std::nullopt});
+        }
+      }
+    }
+    return all;
+  }
+  // False: these rows have not come as far, or can't be read.
+  bool LookInRows(Looked& look) const {
+    if (parts.applied(look.group) < look.point) return false;
+    const auto found = parts.find(look.group, look.question->sha256);
+    if (!found.ok()) return false;
+    if (*found) look.found = SeenMessage{look.group, (*found)->ToString()};
+    return true;
   }
 
   // Ends those that have all their answers.
@@ -158,6 +211,7 @@ struct ReplayQuestions::Shared {
   std::set<NodeId> out ABSL_GUARDED_BY(mutex);
   // Asked again from the next tick on.
   std::set<NodeId> resting ABSL_GUARDED_BY(mutex);
+  bool looks ABSL_GUARDED_BY(mutex) = false;  // Look() will run.
   bool stopped ABSL_GUARDED_BY(mutex) = false;
 };
 
@@ -231,7 +285,46 @@ void ReplayQuestions::OnAnswer(const std::shared_ptr<Shared>& shared,
     settled = shared->Settle(call->questions);
   }
   for (Answered& one : settled) one.done(std::move(one.answer));
+  if (answer.ok() && answer->points_size() > 0) LookSoon(shared);
   Pump(shared);
+}
+
+void ReplayQuestions::LookSoon(const std::shared_ptr<Shared>& shared) {
+  {
+    MutexLock lock(shared->mutex);
+    if (shared->stopped || shared->looks) return;
+    const bool wanted = std::any_of(shared->open.begin(), shared->open.end(),
+                                    [](const auto& open) { return !open.second->points.empty(); });
+    if (!wanted) return;
+    shared->looks = true;
+  }
+  shared->parts.look([shared] { Look(shared); });
+}
+
+void ReplayQuestions::Look(const std::shared_ptr<Shared>& shared) {
+  std::vector<Shared::Looked> all;
+  {
+    MutexLock lock(shared->mutex);
+    shared->looks = false;
+    if (shared->stopped) return;
+    all = shared->ToLookFor();
+  }
+  std::erase_if(all, [&shared](Shared::Looked& one) { return !shared->LookInRows(one); });
+  std::vector<Answered> settled;
+  {
+    MutexLock lock(shared->mutex);
+    if (shared->stopped) return;
+    std::vector<std::shared_ptr<Question>> questions;
+    for (Shared::Looked& one : all) {
+      if (one.round != one.question->round) continue;
+      one.question->points.erase(one.group);
+      if (one.question->groups.erase(one.group) == 0) continue;
+      if (one.found) one.question->seen.push_back(*std::move(one.found));
+      questions.push_back(one.question);
+    }
+    settled = shared->Settle(questions);
+  }
+  for (Answered& one : settled) one.done(std::move(one.answer));
 }
 
 void ReplayQuestions::Tick() {
@@ -254,6 +347,7 @@ void ReplayQuestions::Tick() {
     std::move(settled.begin(), settled.end(), std::back_inserter(ended));
   }
   for (Answered& one : ended) one.done(std::move(one.answer));
+  LookSoon(shared_);
   Pump(shared_);
 }
 

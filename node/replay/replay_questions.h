@@ -6,10 +6,12 @@
 // makes few calls.
 //
 // A group whose leader doesn't answer (an election, a node that is gone) is asked again, wherever
-// its leader is by then, until half of commit_timeout has passed (its options).
+// its leader is by then, until half of commit_timeout has passed (its options). A leader that is
+// late with its own rows says how far they must be (a point); then the rows of this node's replica
+// are the answer, as soon as they are as far.
 //
-// Threads:  thread-safe. `done` runs on whatever thread answers, or inside Ask() or Tick().
-// Lifetime: what Parts refers to outlives Stop(); callbacks of calls may come after it.
+// Threads:  thread-safe. `done` runs on whatever thread answers or looks, or inside Ask() or
+// Tick(). Lifetime: what Parts refers to outlives Stop(); callbacks of calls may come after it.
 // Limits:   waiting_max questions without an answer (kResourceExhausted beyond).
 #pragma once
 
@@ -20,6 +22,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -28,6 +31,8 @@
 #include "node/peers/propose_router.h"
 #include "node/replay/recent_submissions.h"
 #include "proto/peer_call.pb.h"
+#include "queue/state/queue_types.h"
+#include "raft/host/group_host.h"
 
 namespace holdfast::node {
 
@@ -52,6 +57,12 @@ class ReplayQuestions {
     std::function<void(NodeId, peer_call::DidYouSee, absl::Duration timeout,
                        std::function<void(absl::StatusOr<peer_call::DidYouSee>)>)>
         ask;
+    // How far this node's replica of a group has applied; 0: it has none. Maybe a moment old.
+    std::function<raft::LogIndex(GroupId)> applied;
+    // ReplayAnswerParts::find; called by way of `look` only.
+    std::function<absl::StatusOr<std::optional<queue::QueueId>>(GroupId, std::string_view)> find;
+    // Runs it where rows are read, maybe inside; or never, once the node is stopping.
+    std::function<void(std::function<void()>)> look;
     const Clock& clock;
   };
 
@@ -75,6 +86,9 @@ class ReplayQuestions {
   struct Answered;
 
   static void Pump(const std::shared_ptr<Shared>& shared);
+  // Looks into this node's rows for those whose points they have reached.
+  static void LookSoon(const std::shared_ptr<Shared>& shared);
+  static void Look(const std::shared_ptr<Shared>& shared);
   static void OnAnswer(const std::shared_ptr<Shared>& shared, const std::shared_ptr<Call>& call,
                        const absl::StatusOr<peer_call::DidYouSee>& answer);
 

@@ -22,15 +22,18 @@ struct Call {
 class ReplayQuestionsTest : public testing::Test {
  protected:
   ReplayQuestionsTest()
-      : questions_({[this](GroupId group) {
-                      return KnownLeader{leaders_[group], leaders_[group] == kSelf};
-                    },
-                    [this] { return heard_; },
-                    [this](NodeId to, peer_call::DidYouSee asked, absl::Duration, auto done) {
-                      calls_.push_back({to, std::move(asked), std::move(done)});
-                    },
-                    clock_},
-                   {.self = kSelf, .queue_groups = 3, .waiting_max = 3}) {}
+      : questions_(
+            {[this](GroupId group) {
+               return KnownLeader{leaders_[group], leaders_[group] == kSelf};
+             },
+             [this] { return heard_; },
+             [this](NodeId to, peer_call::DidYouSee asked, absl::Duration, auto done) {
+               calls_.push_back({to, std::move(asked), std::move(done)});
+             },
+             [this](GroupId) { return applied_; },
+             [this](GroupId group, std::string_view sha256) { return Find(group, sha256); },
+             [this](std::function<void()> look) { looks_.push_back(std::move(look)); }, clock_},
+            {.self = kSelf, .queue_groups = 3, .waiting_max = 3}) {}
 
   void Ask(const std::string& sha256) {
     questions_.Ask(sha256, [this](absl::StatusOr<std::optional<SeenMessage>> seen) {
@@ -56,6 +59,20 @@ class ReplayQuestionsTest : public testing::Test {
     seen.set_queue_id(queue_id);
     return answer;
   }
+  absl::StatusOr<std::optional<queue::QueueId>> Find(GroupId group, std::string_view sha256) {
+    found_in_.push_back(group);
+    if (rows_ != sha256) return std::optional<queue::QueueId>();
+    return queue::QueueId::FromParts(1, 1, 1);
+  }
+  void RunLooks() {
+    for (; !looks_.empty(); looks_.pop_front()) looks_.front()();
+  }
+  static peer_call::DidYouSee Point(uint32_t group, raft::LogIndex index) {
+    peer_call::DidYouSee answer;
+    answer.add_points()->set_group(group);
+    answer.mutable_points(0)->set_index(index);
+    return answer;
+  }
   void Tick(absl::Duration passed = absl::Milliseconds(50)) {
     clock_.Advance(passed);
     questions_.Tick();
@@ -66,6 +83,10 @@ class ReplayQuestionsTest : public testing::Test {
       {GroupId{1}, kSelf}, {GroupId{2}, kOther}, {GroupId{3}, kThird}};
   std::vector<NodeId> heard_{kOther, kThird};
   std::deque<Call> calls_;
+  raft::LogIndex applied_ = 0;  // Here.
+  std::string rows_;            // What this node's rows know, of whatever group.
+  std::vector<GroupId> found_in_;
+  std::deque<std::function<void()>> looks_;
   std::vector<absl::StatusOr<std::optional<SeenMessage>>> answers_;
   ReplayQuestions questions_;
 };
@@ -216,6 +237,61 @@ TEST_F(ReplayQuestionsTest, ANodeThatIsHeardIsAskedAgainWhenItsCallFails) {
   Take(kOther).done(Saw(0, 2, "01BBBBBBBBBBBBBB"));
   ASSERT_EQ(answers_.size(), 1u);
   EXPECT_EQ((*answers_[0])->queue_id, "01BBBBBBBBBBBBBB");
+}
+
+TEST_F(ReplayQuestionsTest, ALateLeadersPointIsAnsweredByRowsThatHaveReachedIt) {
+  applied_ = 6;
+  Ask("x");
+  AnswerNo(kSelf);
+  AnswerNo(kOther);
+  Take(kThird).done(Point(3, 7));
+  RunLooks();
+  EXPECT_TRUE(answers_.empty());
+  EXPECT_TRUE(found_in_.empty());
+  Tick();
+  EXPECT_EQ(Take(kThird).asked.groups(0), 3u);  // It may have caught up.
+  applied_ = 7;
+  RunLooks();
+  ASSERT_EQ(answers_.size(), 1u);
+  EXPECT_FALSE(answers_[0]->has_value());
+  EXPECT_EQ(found_in_, std::vector<GroupId>{GroupId{3}});
+}
+
+TEST_F(ReplayQuestionsTest, WhatTheRowsHereKnowIsAMatch) {
+  applied_ = 7;
+  rows_ = "x";
+  Ask("x");
+  AnswerNo(kSelf);
+  AnswerNo(kOther);
+  Take(kThird).done(Point(3, 7));
+  RunLooks();
+  ASSERT_EQ(answers_.size(), 1u);
+  ASSERT_TRUE(answers_[0]->has_value());
+  EXPECT_EQ((*answers_[0])->group, GroupId{3});
+}
+
+// It was true before the submission that is like it was decided.
+TEST_F(ReplayQuestionsTest, APointOfTheFirstRoundIsNoAnswerInTheNext) {
+  applied_ = 7;
+  Ask("x");
+  AnswerNo(kSelf);
+  peer_call::DidYouSee under_way;
+  under_way.add_under_way(0);
+  Take(kOther).done(under_way);
+  Call slow = Take(kThird);
+  // Its group has moved and it is silent: it is not waited for, and all are asked again.
+  leaders_[GroupId{3}] = kOther;
+  heard_ = {kOther};
+  Tick();
+  AnswerNo(kOther);
+  Tick();
+  ASSERT_TRUE(answers_.empty());
+  AnswerNo(kSelf);
+  slow.done(Point(3, 7));
+  RunLooks();
+  EXPECT_TRUE(answers_.empty());
+  AnswerNo(kOther);
+  ASSERT_EQ(answers_.size(), 1u);
 }
 
 TEST_F(ReplayQuestionsTest, ANodeThatFallsSilentAndLeadsNothingIsNotWaitedFor) {

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "base/log.h"
-#include "base/random.h"
 #include "node/await_callback.h"
 #include "node/replay/fingerprint.h"
 #include "node/submit/envelope_codec.h"
@@ -60,8 +59,10 @@ class GroupSubmission final : public smtp::Submission {
  private:
   absl::Status Reserve(uint64_t bytes);
   absl::Status ReserveDisk(uint64_t bytes);
+  // `until`: as ProposeRouter::Propose().
   boost::asio::awaitable<absl::Status> Propose(command::Command command,
-                                               std::vector<raft::Body> bodies);
+                                               std::vector<raft::Body> bodies,
+                                               absl::Duration until);
   command::Command EnqueueCommand(const smtp::FinalFacts& facts) const;
   // Content in order, each piece once.
   void AddToFingerprint(std::string_view piece);
@@ -72,7 +73,7 @@ class GroupSubmission final : public smtp::Submission {
       const smtp::FinalFacts& facts);
 
   SubmitPath& path_;
-  const GroupId group_;
+  GroupId group_;
   const std::string queue_id_;
   const std::shared_ptr<const smtp::Envelope> envelope_;
   std::vector<ByteBudget::Reservation> reservations_;
@@ -103,7 +104,8 @@ GroupSubmission::~GroupSubmission() {
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   if (!bytes.ok()) return;
   // Should it get lost, the group's leader abandons what stays behind (stale submissions).
-  path_.parts_.propose(group_, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+  path_.parts_.propose(
+      group_, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {}, absl::InfiniteDuration());
 }
 
 absl::Status GroupSubmission::Reserve(uint64_t bytes) {
@@ -129,7 +131,8 @@ absl::Status GroupSubmission::ReserveDisk(uint64_t bytes) {
 }
 
 boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command command,
-                                                              std::vector<raft::Body> bodies) {
+                                                              std::vector<raft::Body> bodies,
+                                                              absl::Duration until) {
   // Refused at MAIL already, unless the clock was set meanwhile.
   if (absl::Status may = path_.parts_.health.MayStamp(); !may.ok()) co_return may;
   command.set_policy_version(path_.parts_.policy.Current()->version());
@@ -139,8 +142,8 @@ boost::asio::awaitable<absl::Status> GroupSubmission::Propose(command::Command c
       std::make_shared<raft::Proposal>(raft::Proposal{*std::move(bytes), std::move(bodies)});
   const SubmitPath::Proposer* const propose = &path_.parts_.propose;
   const GroupId group = group_;
-  auto start = [propose, group, proposal](auto done) {
-    (*propose)(group, std::move(*proposal), std::move(done));
+  auto start = [propose, group, proposal, until](auto done) {
+    (*propose)(group, std::move(*proposal), std::move(done), until);
   };
   raft::ProposeResult result = co_await AwaitCallback<raft::ProposeResult>(start);
   co_return result.status;
@@ -168,7 +171,8 @@ boost::asio::awaitable<absl::Status> GroupSubmission::Write(
   chunk_proposed_ = true;
   std::vector<raft::Body> bodies;
   bodies.push_back(std::move(before));
-  absl::Status status = co_await Propose(std::move(command), std::move(bodies));
+  absl::Status status =
+      co_await Propose(std::move(command), std::move(bodies), absl::InfiniteDuration());
   co_return NotOurs(std::move(status));
 }
 
@@ -245,7 +249,16 @@ boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
   decided_ = true;
   ReplayGuard* const replays = sha256_.empty() ? nullptr : path_.parts_.replays;
   if (replays != nullptr) replays->Proposing({group_, queue_id_}, sha256_);
-  absl::Status status = co_await Propose(EnqueueCommand(facts), std::move(bodies));
+  absl::Status status = co_await Propose(EnqueueCommand(facts), std::move(bodies),
+                                         start + path_.parts_.commit_timeout);
+  if (path_.parts_.mutation == NodeMutation::kOfferUnknownAgain &&
+      absl::IsDeadlineExceeded(status) && held_ != nullptr && chunks_ == 0) {
+    group_ = path_.parts_.leaders.Next().value_or(group_);
+    std::vector<raft::Body> again;
+    again.push_back(held_);
+    status = co_await Propose(EnqueueCommand(facts), std::move(again),
+                              path_.parts_.clock.SinceBoot() + path_.parts_.commit_timeout);
+  }
   if (replays != nullptr) replays->Decided(queue_id_, status);
   path_.parts_.metrics.commit_seconds.Observe(
       absl::ToDoubleSeconds(path_.parts_.clock.SinceBoot() - start));
@@ -256,10 +269,8 @@ boost::asio::awaitable<absl::StatusOr<std::string>> GroupSubmission::Commit(
   co_return NotOurs(std::move(status));
 }
 
-SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max)
-    : parts_(parts),
-      memory_(memory_bytes_max),
-      ids_(node, static_cast<uint32_t>(Random::FromKernel().Next())) {}
+SubmitPath::SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max, uint64_t seed)
+    : parts_(parts), memory_(memory_bytes_max), ids_(node, static_cast<uint32_t>(seed)) {}
 
 void SubmitPath::Confirmed(const std::string& queue_id) {
   if (parts_.replays != nullptr) parts_.replays->Confirmed(queue_id);

@@ -13,7 +13,8 @@
 //
 // Threads:  Begin() from any io thread; a submission stays on its session's thread.
 // Lifetime: everything passed outlives it; submissions end before GroupHost::Stop() returns.
-// Limits:   memory_bytes_max over all submissions together, and room on the disk: what SIZE= says,
+// Limits:   Commit() answers within commit_timeout, whatever it waits for.
+//           memory_bytes_max over all submissions together, and room on the disk: what SIZE= says,
 //           or kUndeclaredBytes, before the content comes, and more while it does
 //           (kResourceExhausted, 452).
 #pragma once
@@ -29,6 +30,7 @@
 #include "node/control/policy.h"
 #include "node/leader_table.h"
 #include "node/node_metrics.h"
+#include "node/node_mutation.h"
 #include "node/replay/replay_guard.h"
 #include "node/submit/node_health.h"
 #include "queue/state/queue_types.h"
@@ -39,8 +41,9 @@ namespace holdfast::node {
 
 class SubmitPath final : public smtp::MessageSink {
  public:
-  // GroupHost::Propose() outside tests.
-  using Proposer = std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)>;
+  // ProposeRouter::Propose() outside tests.
+  using Proposer =
+      std::function<void(GroupId, raft::Proposal, raft::ProposeCallback, absl::Duration until)>;
 
   struct Parts {
     Proposer propose;
@@ -51,9 +54,13 @@ class SubmitPath final : public smtp::MessageSink {
     NodeHealth& health;
     // Null: replays are not looked for.
     ReplayGuard* replays = nullptr;
+    // From the final dot to the answer, a question about replays included.
+    absl::Duration commit_timeout = absl::Seconds(5);
+    NodeMutation mutation = NodeMutation::kNone;
   };
 
-  SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max);
+  // `seed`: of what tells the queue ids of two lives apart.
+  SubmitPath(const Parts& parts, NodeId node, uint64_t memory_bytes_max, uint64_t seed);
 
   absl::StatusOr<std::unique_ptr<smtp::Submission>> Begin(
       std::shared_ptr<const smtp::Envelope> envelope) override;

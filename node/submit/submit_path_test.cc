@@ -20,17 +20,22 @@ namespace {
 
 namespace asio = boost::asio;
 
+constexpr absl::Duration kCommitTimeout = absl::Seconds(4);
+
 // Answers each proposal at once with the next verdict (OK when none is left), and keeps it.
 class SubmitPathTest : public testing::Test {
  protected:
   explicit SubmitPathTest(bool with_replays = false)
       : health_(leaders_, 0),
         guard_(GuardParts(), GuardOptions()),
-        path_({[this](GroupId, raft::Proposal proposal, raft::ProposeCallback done) {
+        path_({[this](GroupId, raft::Proposal proposal, raft::ProposeCallback done,
+                      absl::Duration until) {
+                 until_ = until;
                  Propose(std::move(proposal), done);
                },
-               leaders_, policy_, clock_, metrics_, health_, with_replays ? &guard_ : nullptr},
-              NodeId{1}, 16 << 20) {
+               leaders_, policy_, clock_, metrics_, health_, with_replays ? &guard_ : nullptr,
+               kCommitTimeout},
+              NodeId{1}, 16 << 20, /*seed=*/1) {
     leaders_.Set(GroupId{2}, true);
     health_.disk().BeginLook();
     health_.disk().EndLook(uint64_t{1} << 30, 0);
@@ -57,7 +62,8 @@ class SubmitPathTest : public testing::Test {
             [](GroupId) {
               return KnownLeader{NodeId{1}, true};
             },
-            [this](GroupId, const raft::ReadCallback& done) {
+            [this](GroupId, const raft::ReadCallback& done, const raft::PointCallback&) {
+              if (reads_wait_) return reads_.push_back(done);
               if (reads_ok_) return done(raft::ReadPoint{});
               done(absl::FailedPreconditionError("not the leader"));
             },
@@ -65,6 +71,8 @@ class SubmitPathTest : public testing::Test {
             [this](GroupId, std::string_view) {
               return absl::StatusOr<std::optional<queue::QueueId>>(seen_);
             },
+            [](GroupId) { return raft::LogIndex{}; },
+            [](const std::function<void()>& look) { look(); },
             nullptr,
             [] { return std::vector<NodeId>(); },
             [] {},
@@ -75,7 +83,7 @@ class SubmitPathTest : public testing::Test {
     ReplayGuardOptions options;
     options.questions.self = NodeId{1};
     options.questions.queue_groups = 1;
-    options.questions.timeout = absl::ZeroDuration();
+    options.questions.timeout = kCommitTimeout / 2;
     return options;
   }
 
@@ -114,13 +122,16 @@ class SubmitPathTest : public testing::Test {
   NodeMetrics metrics_{registry_};
   LeaderTable leaders_{3};
   PolicyHolder policy_;
-  SystemClock clock_;
+  ManualClock clock_{absl::FromUnixSeconds(1'000'000)};
   NodeHealth health_;
   std::vector<absl::Status> verdicts_;
   std::vector<command::Command> commands_;
   std::vector<size_t> bodies_;
   std::optional<queue::QueueId> seen_;
   bool reads_ok_ = true;
+  bool reads_wait_ = false;
+  std::vector<raft::ReadCallback> reads_;
+  absl::Duration until_;  // Of the newest proposal.
   ReplayGuard guard_;
   SubmitPath path_;
 };
@@ -291,12 +302,39 @@ TEST_F(SubmitReplayTest, WhatIsNewIsStoredAfterAskingAndWithoutAnAnswerItIsNot) 
   io_.restart();
   io_.poll();
   EXPECT_FALSE(id.has_value());
+  clock_.Advance(kCommitTimeout / 2);
   guard_.Tick();  // Its time is up.
   io_.restart();
   io_.run();
   ASSERT_TRUE(id.has_value());
   EXPECT_TRUE(absl::IsUnavailable(id->status())) << id->status();
   EXPECT_EQ(commands_.size(), 1u);
+}
+
+// A question and the proposal after it share the client's time.
+TEST_F(SubmitReplayTest, TheAnswerIsWantedInTimeHoweverLongAQuestionTook) {
+  const absl::Duration dot = clock_.SinceBoot();
+  guard_.SetRestarted();
+  reads_wait_ = true;
+  auto submission = Begin();
+  ASSERT_TRUE(Run(submission->Write(Text("hi\r\n"))).ok());
+  smtp::FinalFacts facts;
+  facts.has_date = true;
+  facts.message_id = "<3@back.test>";
+  std::optional<absl::StatusOr<std::string>> id;
+  asio::co_spawn(io_, submission->Commit(facts),
+                 [&id](std::exception_ptr, absl::StatusOr<std::string> value) { id = value; });
+  io_.restart();
+  io_.poll();
+  ASSERT_EQ(reads_.size(), 1u);
+  clock_.Advance(kCommitTimeout / 4);
+  reads_[0](raft::ReadPoint{});
+  io_.restart();
+  io_.run();
+  ASSERT_TRUE(id.has_value());
+  ASSERT_TRUE(id->ok()) << id->status();
+  ASSERT_EQ(commands_.size(), 1u);
+  EXPECT_EQ(until_, dot + kCommitTimeout);
 }
 
 }  // namespace

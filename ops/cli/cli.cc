@@ -65,6 +65,7 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
       "  holdfast status\n"
       "  holdfast cluster status\n"
       "  holdfast queue summary\n"
+      "  holdfast destination list\n"
       "  holdfast queue list --destination example.com --output json\n"
       "  holdfast policy apply policy.textproto --comment \"new smarthost\"\n"
       "  holdfast cert ca --out ca\n"
@@ -74,6 +75,7 @@ int RunCli(const std::vector<std::string>& arguments, const Streams& streams) {
   AddCluster(app, session);
   AddNode(app, session);
   AddQueue(app, session);
+  AddDestination(app, session);
   AddPolicy(app, session);
   AddCert(app, session);
   for (const std::string& argument : arguments) {

@@ -89,6 +89,7 @@ void AddCluster(CLI::App& app, Session& session);
 void AddRecover(CLI::App& cluster, Session& session);
 void AddNode(CLI::App& app, Session& session);
 void AddQueue(CLI::App& app, Session& session);
+void AddDestination(CLI::App& app, Session& session);
 void AddPolicy(CLI::App& app, Session& session);
 void AddCert(CLI::App& app, Session& session);
 

@@ -28,6 +28,7 @@ import bench_raft
 import bench_store
 import cases
 import cluster
+import cpu
 import harness
 import holdfast_bench
 import postfix
@@ -43,6 +44,9 @@ class HoldfastUnderTest:
         self._node = harness.Node(harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink_port}"}))
         self._node.start()
         self.ports = [self._node.smtp_port]
+
+    def pids(self):
+        return [self._node.process.pid]
 
     def drained(self):
         return self._node.queue_empty()
@@ -67,6 +71,9 @@ class ClusterUnderTest:
             raise
         self.ports = [node.smtp_port for node in self._cluster.nodes]
 
+    def pids(self):
+        return [node.process.pid for node in self._cluster.nodes]
+
     def drained(self):
         return self._cluster.queue_empty()
 
@@ -83,6 +90,9 @@ class PostfixUnderTest:
         self._postfix = postfix.Postfix(sink_port).__enter__()
         self.ports = [self._postfix.port]
 
+    def pids(self):
+        return [self._postfix.master_pid(), *cpu.children(self._postfix.master_pid())]
+
     def drained(self):
         return self._postfix.queue_empty()
 
@@ -91,21 +101,23 @@ class PostfixUnderTest:
 
 
 def one_run(candidate, options):
-    """(accepted per second, delivered per second) of one fresh relay, from which every message must have arrived."""
+    """(accepted per second, delivered per second, {part: CPU us a message}) of one fresh relay; all must arrive."""
     with holdfast_bench.Sink() as sink:
         relay_under_test = candidate(sink.port)
         try:
             record = sink.directory / "load.txt"
-            begin = time.monotonic()
-            report = holdfast_bench.load(relay_under_test.ports, record, "--messages", str(options.messages), "--size",
-                                         str(options.bytes), "--connections", str(options.sessions))
-            cases.wait_until(relay_under_test.drained, 600, f"{candidate.title}: queue empty", poll=0.02)
-            done = time.monotonic()
+            with cpu.Meter(relay_under_test.pids) as meter:
+                begin = time.monotonic()
+                report = holdfast_bench.load(relay_under_test.ports, record, "--messages", str(options.messages),
+                                             "--size", str(options.bytes), "--connections", str(options.sessions))
+                cases.wait_until(relay_under_test.drained, 600, f"{candidate.title}: queue empty", poll=0.02)
+                done = time.monotonic()
             # A figure for mail that is not there says nothing.
             result = holdfast_bench.account([record], [sink.record], clean=True)
             cases.expect_equal((report["messages_accepted"], result["delivered"]),
                                (options.messages, options.messages), f"{candidate.title}: accepted, delivered")
-            return report["messages_per_second"], options.messages / (done - begin)
+            spent = {part: seconds * 1e6 / options.messages for part, seconds in meter.seconds.items()}
+            return report["messages_per_second"], options.messages / (done - begin), spent
         finally:
             relay_under_test.close()
 
@@ -156,11 +168,17 @@ def relay(options):
 
 def print_medians(results, runs):
     """Medians of each candidate, and their ratios to Postfix."""
-    medians = {title: [statistics.median(column) for column in zip(*rates)] for title, rates in results.items()}
+    medians = {title: [statistics.median(column) for column in list(zip(*rates))[:2]] for title, rates in results.items()}
     print(f"\n{f'median of {runs}':20}  {'accept/s':>10}  {'end to end/s':>12}  {'ratios to Postfix':>18}")
     for title, rates in medians.items():
         ratios = [ours / theirs for ours, theirs in zip(rates, medians[PostfixUnderTest.title])]
         print(f"{title:20}  {rates[0]:10.0f}  {rates[1]:12.0f}  {ratios[0]:9.2f}  {ratios[1]:7.2f}")
+    print(f"\n{'CPU us a message':20}  all and by part (threads; Postfix: processes)")
+    for title, runs_of in results.items():
+        parts = {part for run in runs_of for part in run[2]}
+        spent = {part: statistics.median(run[2].get(part, 0.0) for run in runs_of) for part in parts}
+        shown = sorted(((us, part) for part, us in spent.items() if us >= 1), reverse=True)
+        print(f"{title:20}  {sum(spent.values()):6.0f}  {'  '.join(f'{part} {us:.0f}' for us, part in shown)}")
 
 
 def main():

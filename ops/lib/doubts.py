@@ -31,6 +31,8 @@ class Doubts:
 
     def __init__(self, texts, true_times=None):
         self.identities = {}  # queue id -> our id of the message, from its Message-ID.
+        self._alike = collections.defaultdict(set)  # Our id -> queue ids.
+        self._recipients = collections.defaultdict(set)  # queue id -> recipients that a log names.
         self.groups = {}  # queue id -> group, of what was delivered, deferred or in doubt.
         events = collections.defaultdict(list)  # queue id -> times.
         texts = list(texts)
@@ -38,14 +40,21 @@ class Doubts:
             for line in text.splitlines():
                 if " queue_id=" in line:
                     self._read(fields(line), events, true_time)
-        # Our id -> when its doubts were settled, seconds since 1970.
-        self.settled = {self.identities.get(queue_id, queue_id): sorted(times) for queue_id, times in events.items()}
+        self._events = events  # Queue id -> when its doubts were settled, seconds since 1970.
+        # The same for our id: messages of some tools share one.
+        self.settled = collections.defaultdict(list)
+        for queue_id, times in events.items():
+            self.settled[self.identities.get(queue_id, queue_id)] += times
+        self.settled = {identity: sorted(times) for identity, times in self.settled.items()}
 
     def _read(self, entry, events, true_time):
         queue_id = entry["queue_id"]
         match = _IDENTITY.search(entry.get("message_id", ""))
         if match:
             self.identities.setdefault(queue_id, match.group(1))
+            self._alike[match.group(1)].add(queue_id)
+        if "to" in entry:
+            self._recipients[queue_id].add(entry["to"])
         if "group" in entry:
             self.groups.setdefault(queue_id, int(entry["group"]))
         silent = entry.get("event") == "attempt" and entry.get("reply", "").endswith(", in doubt")
@@ -57,7 +66,14 @@ class Doubts:
 
         `epoch` is what to add to the times of copies to get seconds since 1970."""
         return [(key, times) for key, times in sorted(repeated.items())
-                if not self._explains(self.settled.get(key[0], []), [at + epoch for at in times])]
+                if not self._explains(self._doubts_of(*key), [at + epoch for at in times])]
+
+    def _doubts_of(self, identity, recipient):
+        """When the recipient's doubts were settled, of one message; of several with one id, those to the recipient."""
+        alike = self._alike.get(identity, {identity})
+        if len(alike) > 1:
+            alike = {queue_id for queue_id in alike if recipient in self._recipients[queue_id]}
+        return sorted(at for queue_id in alike for at in self._events.get(queue_id, []))
 
     @staticmethod
     def _explains(settled, copies):

@@ -43,6 +43,19 @@ def a_silent_remote_explains_a_copy():
     expect_equal(doubts.settled, {"m-1": [SETTLED]}, "settled")
 
 
+def messages_with_one_id_are_told_apart_by_recipient():
+    accepted = "".join(f"ts=1 event=accepted node=1 queue_id=Q{n} message_id=<same@load.test> to={n}@d.test\n"
+                       for n in (1, 2, 3))
+    later = IN_DOUBT.replace("Q1", "Q2").replace("09.000Z", "20.000Z")
+    doubts = Doubts([accepted, IN_DOUBT + later])
+    expect_equal(doubts.settled, {"same": [SETTLED, SETTLED + 11]}, "settled")
+    copies = [1.0, 2.0]
+    epoch = SETTLED - 1.5
+    expect_equal(doubts.unexplained({("same", "1@d.test"): copies}, epoch), [], "the first was in doubt by then")
+    for number in (2, 3):
+        expect_equal(len(doubts.unexplained({("same", f"{number}@d.test"): copies}, epoch)), 1, f"not number {number}")
+
+
 def a_clock_that_jumped_is_set_right():
     doubts = Doubts([ACCEPTED, IN_DOUBT], [float, lambda seen: seen - 60.0])
     expect_equal(doubts.settled, {"m-1": [SETTLED - 60.0]}, "settled")
@@ -60,6 +73,7 @@ def main():
     counter.run("one event explains one copy", one_event_explains_one_copy)
     counter.run("a copy before the doubt is not explained", a_copy_before_the_doubt_is_not_explained)
     counter.run("a silent remote explains a copy", a_silent_remote_explains_a_copy)
+    counter.run("messages with one id are told apart by recipient", messages_with_one_id_are_told_apart_by_recipient)
     counter.run("a clock that jumped is set right", a_clock_that_jumped_is_set_right)
     counter.run("other copies are not explained", other_copies_are_not_explained)
     return counter.finish()

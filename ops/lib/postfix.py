@@ -119,6 +119,9 @@ class Postfix:
         if not os.environ.get("HOLDFAST_KEEP"):
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    def master_pid(self):
+        return int((self.directory / "queue" / "pid" / "master.pid").read_text())
+
     def log_text(self):
         log = self.directory / "mail.log"
         return log.read_text(errors="replace") if log.exists() else ""

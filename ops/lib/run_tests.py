@@ -140,7 +140,6 @@ def fuzz_targets():
 
 def steps(options):
     yield "lint", run_lint
-    yield "models", lambda: run_counted("/usr/bin/python3", "tests/models/run.py")
     yield "tests, optimised (g++)", lambda: run_bazel("opt", ["//..."])
     yield "tests under ASan and UBSan (clang)", lambda: run_bazel(
         "asan", ["//..."], "--test_tag_filters=-noasan,-local", "--build_tests_only")

@@ -14,6 +14,7 @@ The server runs in its own thread; everything here may be called from any thread
 """
 
 import asyncio
+import collections
 import dataclasses
 import hashlib
 import threading
@@ -31,6 +32,22 @@ HELD_POLL_SECONDS = 0.02
 class _Server(smtp.SMTP):
     # RFC 5321 allows 1000; we want to see what really comes.
     line_length_limit = LINE_BYTES_MAX
+    sink = None
+    _connection = None  # Counted once, also when TLS begins on it.
+
+    def connection_made(self, transport):
+        super().connection_made(transport)
+        if self._connection is None:
+            self._connection = object()
+            self.sink.count_connection(self._connection, "")
+
+    def connection_lost(self, error):
+        super().connection_lost(error)
+        if self._connection is not None:
+            self.sink.count_connection(self._connection, None)
+
+    def name_connection(self, host):
+        self.sink.count_connection(self._connection, host)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +87,8 @@ class Sink:
         self._counts = {"accepted": 0, "rejected": 0, "deferred": 0}
         self._open_dots = {}  # EHLO name -> transactions.
         self._held = {}  # EHLO name -> how many of its RCPT wait now.
+        self._connections = {}  # Open ones: something of their own -> EHLO name, "" before that.
+        self._connections_peak = 0
         self._controller = _Controller(self, port)
 
     def __enter__(self):
@@ -121,6 +140,17 @@ class Sink:
         with self._lock:
             self._held.pop(host, None)
 
+    def connections(self):
+        """EHLO name -> connections open now; those that have not said it under ""."""
+        with self._lock:
+            return dict(collections.Counter(self._connections.values()))
+
+    def take_connections_peak(self):
+        """The most connections at the same time since it was last asked."""
+        with self._lock:
+            peak, self._connections_peak = self._connections_peak, len(self._connections)
+            return peak
+
     def account_parts(self):
         """(copies, notices) for account.account(): notices are the messages from the null sender."""
         with self._lock:
@@ -157,6 +187,14 @@ class Sink:
             if host in self._held:
                 self._held[host] += change
 
+    def count_connection(self, connection, host):
+        with self._lock:
+            if host is None:
+                self._connections.pop(connection, None)
+            else:
+                self._connections[connection] = host
+            self._connections_peak = max(self._connections_peak, len(self._connections))
+
     def count_dot(self, host, change):
         with self._lock:
             self._open_dots[host] = self._open_dots.get(host, 0) + change
@@ -188,8 +226,9 @@ class _Handler:
     def __init__(self, sink):
         self._sink = sink
 
-    async def handle_EHLO(self, _server, session, _envelope, hostname, responses):
+    async def handle_EHLO(self, server, session, _envelope, hostname, responses):
         session.host_name = hostname
+        server.name_connection(hostname)
         hidden = tuple(self._sink.options.hide)
         return [line for line in responses if not (line[4:].split(" ")[0] in hidden)]
 
@@ -233,6 +272,7 @@ class _Controller(Controller):
         options = self._sink.options
         server = _Server(self.handler, hostname="sink.test", data_size_limit=options.content_bytes_max,
                          enable_SMTPUTF8="SMTPUTF8" not in options.hide, tls_context=options.tls, loop=self.loop)
+        server.sink = self._sink
         return server
 
     def _trigger_server(self):

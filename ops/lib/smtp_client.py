@@ -107,6 +107,7 @@ class LoadOptions:
     small_bytes_max: int = 40_000
     local_parts: tuple = ("user", "user", "user", "user", "late", "user", "defer", "reject")
     domains: tuple = ("one.test", "two.test", "three.test", "four.test")
+    pause_seconds: float = 0.0  # Of each connection after a message: a bound to the rate on a machine of any speed.
 
 
 class Load:
@@ -157,6 +158,8 @@ class Load:
                     await connection.send(sender, [recipient], content)
                     self.acknowledged.append(
                         account.Acknowledged(identity, sender, recipient, digest(content)))
+                    if self.options.pause_seconds > 0:
+                        await asyncio.sleep(self.options.pause_seconds)
                 await connection.quit()
             except Refused as error:
                 self.refused.append(str(error))

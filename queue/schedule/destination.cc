@@ -46,28 +46,20 @@ uint32_t Destination::ConcurrencyNow() const {
   return IsProbe() ? 1 : static_cast<uint32_t>(std::max(concurrency_, 1.0));
 }
 
-void Destination::FillTokens(absl::Time now) {
-  const double full = limits_.rate_messages;
-  if (tokens_at_ == absl::InfinitePast()) {
-    tokens_ = full;
-  } else if (now > tokens_at_ && limits_.rate_period > absl::ZeroDuration()) {
-    tokens_ += full * absl::FDivDuration(now - tokens_at_, limits_.rate_period);
-  }
-  tokens_ = std::min(tokens_, full);
-  tokens_at_ = now;
+bool Destination::CanGrant(absl::Time now) const {
+  return !Rests(now) && in_flight_ < ConcurrencyNow();
 }
 
-bool Destination::CanGrant(absl::Time now) {
-  if (Rests(now) || in_flight_ >= ConcurrencyNow()) return false;
-  if (limits_.rate_messages == 0) return true;
-  FillTokens(now);
-  return tokens_ >= 1;
+uint32_t Destination::WantsMore() const {
+  const uint32_t concurrency = ConcurrencyNow();
+  if (in_flight_ >= concurrency) return 0;
+  return static_cast<uint32_t>(std::min<size_t>(concurrency - in_flight_, window_.size()));
 }
 
 void Destination::OnGrant() {
   ++in_flight_;
   ++granted_in_turn;
-  if (limits_.rate_messages > 0) tokens_ -= 1;
+  waits_for_permit = false;
 }
 
 void Destination::OnAnswered() {
@@ -101,10 +93,8 @@ void Destination::Wake() {
   rests_why_.clear();
 }
 
-bool Destination::IsForgettable(absl::Time now) const {
-  const bool rate_is_full = limits_.rate_messages == 0 || tokens_at_ == absl::InfinitePast() ||
-                            now - tokens_at_ >= limits_.rate_period;
-  return failures_ == 0 && rest_ == absl::ZeroDuration() && rate_is_full &&
+bool Destination::IsForgettable() const {
+  return failures_ == 0 && rest_ == absl::ZeroDuration() &&
          concurrency_ >= std::min(options_.concurrency_initial, limits_.concurrency_max);
 }
 

@@ -50,7 +50,9 @@ class Destination {
   void SetLimits(const DestinationLimits& limits);
   const DestinationLimits& limits() const { return limits_; }
 
-  bool CanGrant(absl::Time now);
+  bool CanGrant(absl::Time now) const;
+  // How many attempts could begin now, if all that matters is this group.
+  uint32_t WantsMore() const;
   void OnGrant();
   void OnEnd() { --in_flight_; }
   void CountInFlight() { ++in_flight_; }  // A grant that needs no connection.
@@ -66,18 +68,19 @@ class Destination {
   const std::string& rests_why() const { return rests_why_; }
   double concurrency() const { return concurrency_; }
   // Nothing of it differs from a destination never heard of, now.
-  bool IsForgettable(absl::Time now) const;
+  bool IsForgettable() const;
 
   // Bookkeeping of the scheduler.
   bool active = false;
   bool remembered = false;
   std::list<Destination*>::iterator place;  // In the list of active or of remembered ones.
   uint32_t granted_in_turn = 0;
+  bool waits_for_permit = false;
+  uint64_t asked_in_pass = 0;  // When it last asked for a permit.
   absl::Time look_for_expired = absl::InfinitePast();
 
  private:
   uint32_t ConcurrencyNow() const;
-  void FillTokens(absl::Time now);
   bool IsProbe() const { return failures_ >= options_.failures_to_rest; }
 
   const std::string name_;
@@ -91,8 +94,6 @@ class Destination {
   absl::Time rests_until_ = absl::InfinitePast();
   absl::Duration rest_;
   std::string rests_why_;
-  double tokens_ = 0;
-  absl::Time tokens_at_ = absl::InfinitePast();
 };
 
 }  // namespace holdfast::queue

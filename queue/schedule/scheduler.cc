@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <list>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "proto/queue_rows.pb.h"
@@ -33,22 +34,28 @@ uint64_t NextLuck(uint64_t* state) {
 
 class Scheduler::Core {
  public:
-  Core(const SchedulerOptions& options, LimitsFor limits_for)
+  Core(const SchedulerOptions& options, LimitsFor limits_for, AttemptPermits& permits,
+       uint32_t asker)
       : options_(options),
         limits_for_(std::move(limits_for)),
+        permits_(permits),
+        asker_(asker),
         next_attempt_id_(options.first_attempt_id),
         luck_(options.seed | 1) {}
 
   void OnLeader();
-  void OnFollower() { leading_ = false; }
+  void OnFollower();
   void OnEvent(const Event& event, absl::Time now);
   void OnAttemptEnded(const AttemptEnded& ended, absl::Time now);
-  std::vector<Grant> Tick(absl::Time now, const TablesReader& reader);
+  void OnConnectionFree(const UnitKey& key, uint64_t attempt_id);
+  std::vector<Grant> Tick(absl::Time now, const TablesReader& reader, bool sweep);
   void SetSuspended(std::set<std::string, std::less<>> destinations);
   void WakeDestination(std::string_view name);
   void OnPolicy();
   SchedulerCounts counts() const;
   std::vector<DestinationState> Destinations(size_t max, std::string_view from) const;
+
+  void SetPaused(bool paused);
 
   bool leading_ = false;
   bool paused_ = false;
@@ -58,6 +65,7 @@ class Scheduler::Core {
     uint64_t attempt_id = 0;
     std::string destination;
     bool needs_no_connection = false;
+    std::optional<uint32_t> slot;  // Not given back yet.
   };
 
   Destination* Find(std::string_view name);
@@ -65,9 +73,11 @@ class Scheduler::Core {
   // Gives the destination a place, taking one from another if `may_take` and that is due.
   bool Activate(const std::string& name, bool may_take, absl::Time now);
   bool TakeAPlace(absl::Time now);
-  void Deactivate(Destination& destination, absl::Time now);
+  void Deactivate(Destination& destination);
   // A destination that is neither active nor has attempts: remembered within bounds, or forgotten.
-  void Settle(Destination& destination, absl::Time now);
+  void Settle(Destination& destination);
+  // Others are not to wait for a turn that this one can't take now.
+  void WithdrawWish(Destination& destination);
   void StopRemembering(Destination& destination);
 
   void SweepWakes(absl::Time now, const TablesReader& reader, std::vector<Grant>* grants);
@@ -80,15 +90,20 @@ class Scheduler::Core {
     return grants.size() < options_.grants_per_tick_max &&
            in_flight_.size() < options_.attempts_max;
   }
-  Grant MakeGrant(Destination& destination, const UnitKey& key, bool needs_no_connection);
+  // Without a slot it needs no connection.
+  Grant MakeGrant(Destination& destination, const UnitKey& key, std::optional<uint32_t> slot);
+  void GiveBackSlot(InFlight& attempt);
   KeyRange DueRange(const std::string& name, absl::Time now, const TablesReader& reader) const;
   void OnDue(const UnitDue& event, absl::Time now);
 
   const SchedulerOptions options_;
   const LimitsFor limits_for_;
+  AttemptPermits& permits_;
+  const uint32_t asker_;
   uint64_t next_attempt_id_;
   uint64_t luck_;
   uint64_t grants_ = 0;
+  uint64_t pass_ = 0;  // Of GrantInTurn().
   std::map<std::string, Destination, std::less<>> destinations_;
   std::list<Destination*> ring_;        // Active ones, the next to be served in front.
   std::list<Destination*> remembered_;  // The longest remembered in front.
@@ -117,13 +132,30 @@ void Scheduler::Core::OnLeader() {
   for (const auto& [key, attempt] : in_flight_) FindOrAdd(attempt.destination).CountInFlight();
 }
 
+void Scheduler::Core::OnFollower() {
+  leading_ = false;
+  permits_.Forget(asker_);
+}
+
+void Scheduler::Core::GiveBackSlot(InFlight& attempt) {
+  if (!attempt.slot) return;
+  permits_.GiveBack(attempt.destination, *std::exchange(attempt.slot, std::nullopt));
+}
+
+void Scheduler::Core::OnConnectionFree(const UnitKey& key, uint64_t attempt_id) {
+  auto found = in_flight_.find(key);
+  if (found == in_flight_.end() || found->second.attempt_id != attempt_id) return;
+  GiveBackSlot(found->second);
+}
+
 bool Scheduler::Core::TakeAPlace(absl::Time now) {
   int looked_at = 0;
   for (Destination* other : ring_) {
     if (++looked_at > kYieldersLookedAt) return false;
-    if (other->granted_in_turn < options_.grants_per_turn_max && other->CanGrant(now)) continue;
+    const bool can_go_on = other->CanGrant(now) && !other->waits_for_permit;
+    if (other->granted_in_turn < options_.grants_per_turn_max && can_go_on) continue;
     other->refilled = absl::InfinitePast();
-    Deactivate(*other, now);
+    Deactivate(*other);
     return true;
   }
   return false;
@@ -143,17 +175,30 @@ bool Scheduler::Core::Activate(const std::string& name, bool may_take, absl::Tim
   return true;
 }
 
-void Scheduler::Core::Deactivate(Destination& destination, absl::Time now) {
+void Scheduler::Core::WithdrawWish(Destination& destination) {
+  if (!std::exchange(destination.waits_for_permit, false)) return;
+  permits_.Withdraw(asker_, destination.name());
+}
+
+void Scheduler::Core::SetPaused(bool paused) {
+  if (paused && !paused_) {
+    for (Destination* one : ring_) WithdrawWish(*one);
+  }
+  paused_ = paused;
+}
+
+void Scheduler::Core::Deactivate(Destination& destination) {
+  WithdrawWish(destination);
   window_units_ -= destination.Trim(0);
   destination.active = false;
   destination.more = false;
   ring_.erase(destination.place);
-  Settle(destination, now);
+  Settle(destination);
 }
 
-void Scheduler::Core::Settle(Destination& destination, absl::Time now) {
+void Scheduler::Core::Settle(Destination& destination) {
   if (destination.active || destination.in_flight() > 0 || destination.remembered) return;
-  if (destination.IsForgettable(now)) {
+  if (destination.IsForgettable()) {
     destinations_.erase(destinations_.find(destination.name()));
     return;
   }
@@ -210,8 +255,9 @@ void Scheduler::Core::OnEvent(const Event& event, absl::Time now) {
 void Scheduler::Core::OnAttemptEnded(const AttemptEnded& ended, absl::Time now) {
   auto found = in_flight_.find(ended.key);
   if (found == in_flight_.end() || found->second.attempt_id != ended.attempt_id) return;
-  const InFlight attempt = std::move(found->second);
+  InFlight attempt = std::move(found->second);
   in_flight_.erase(found);
+  GiveBackSlot(attempt);
   Destination* destination = Find(attempt.destination);
   if (destination == nullptr) return;
   destination->OnEnd();
@@ -221,16 +267,16 @@ void Scheduler::Core::OnAttemptEnded(const AttemptEnded& ended, absl::Time now) 
     if (ended.kind == AttemptEnded::Kind::kAnswered) destination->OnAnswered();
     if (ended.kind == AttemptEnded::Kind::kUnreachable &&
         destination->OnUnreachable(ended.text, now, NextLuck(&luck_)) && destination->active) {
-      return Deactivate(*destination, now);
+      return Deactivate(*destination);
     }
   }
-  Settle(*destination, now);
+  Settle(*destination);
 }
 
-std::vector<Grant> Scheduler::Core::Tick(absl::Time now, const TablesReader& reader) {
+std::vector<Grant> Scheduler::Core::Tick(absl::Time now, const TablesReader& reader, bool sweep) {
   std::vector<Grant> grants;
   if (!leading_ || paused_) return grants;
-  SweepWakes(now, reader, &grants);
+  if (sweep) SweepWakes(now, reader, &grants);
   GrantInTurn(now, reader, &grants);
   return grants;
 }
@@ -297,7 +343,7 @@ void Scheduler::Core::GrantExpired(Destination& destination, absl::Time now,
   for (const UnitKey& key : expired) {
     if (!HasRoomFor(*grants)) return;
     StopRemembering(destination);
-    Grant grant = MakeGrant(destination, key, true);
+    Grant grant = MakeGrant(destination, key, std::nullopt);
     destination.CountInFlight();
     grant.failed_already = destination.rests_why().empty() ? "the destination does not answer"
                                                            : destination.rests_why();
@@ -335,13 +381,14 @@ void Scheduler::Core::Refill(Destination& destination, absl::Time now, const Tab
 }
 
 Grant Scheduler::Core::MakeGrant(Destination& destination, const UnitKey& key,
-                                 bool needs_no_connection) {
+                                 std::optional<uint32_t> slot) {
   Grant grant;
   grant.key = key;
   grant.destination = destination.name();
   grant.attempt_id = next_attempt_id_++;
   grant.limits = destination.limits();
-  in_flight_[key] = {grant.attempt_id, destination.name(), needs_no_connection};
+  grant.slot = slot.value_or(0);
+  in_flight_[key] = {grant.attempt_id, destination.name(), !slot.has_value(), slot};
   ++grants_;
   return grant;
 }
@@ -349,6 +396,7 @@ Grant Scheduler::Core::MakeGrant(Destination& destination, const UnitKey& key,
 void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
                                   std::vector<Grant>* grants) {
   // Ends when nobody in a whole round could be granted anything.
+  ++pass_;
   size_t idle = 0;
   while (!ring_.empty() && idle < ring_.size() && HasRoomFor(*grants)) {
     Destination* destination = ring_.front();
@@ -360,18 +408,29 @@ void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
       Refill(*destination, now, reader);
     }
     if (destination->window_units() == 0 && !destination->more) {
-      Deactivate(*destination, now);
+      Deactivate(*destination);
       continue;
     }
     if (!may_grant || destination->window_units() == 0) {
       ++idle;
       continue;
     }
+    const std::optional<uint32_t> slot =
+        permits_.Take(asker_, destination->name(), destination->limits(), destination->WantsMore());
+    if (!slot) {
+      destination->waits_for_permit = true;
+      destination->asked_in_pass = pass_;
+      ++idle;
+      continue;
+    }
     idle = 0;
     const ReadyUnit unit = destination->TakeFirst();
     --window_units_;
-    grants->push_back(MakeGrant(*destination, unit.key, false));
+    grants->push_back(MakeGrant(*destination, unit.key, slot));
     destination->OnGrant();
+  }
+  for (Destination* one : ring_) {
+    if (one->asked_in_pass != pass_) WithdrawWish(*one);
   }
 }
 
@@ -380,7 +439,7 @@ void Scheduler::Core::SetSuspended(std::set<std::string, std::less<>> destinatio
   for (const std::string& name : suspended_) {
     Destination* destination = Find(name);
     if (destination != nullptr && destination->active) {
-      Deactivate(*destination, absl::InfinitePast());
+      Deactivate(*destination);
     }
   }
 }
@@ -422,8 +481,9 @@ std::vector<DestinationState> Scheduler::Core::Destinations(size_t max,
   return states;
 }
 
-Scheduler::Scheduler(const SchedulerOptions& options, LimitsFor limits_for)
-    : core_(std::make_unique<Core>(options, std::move(limits_for))) {}
+Scheduler::Scheduler(const SchedulerOptions& options, LimitsFor limits_for, AttemptPermits& permits,
+                     uint32_t asker)
+    : core_(std::make_unique<Core>(options, std::move(limits_for), permits, asker)) {}
 
 Scheduler::~Scheduler() = default;
 
@@ -441,14 +501,22 @@ void Scheduler::OnAttemptEnded(const AttemptEnded& ended, absl::Time now) {
 }
 
 std::vector<Grant> Scheduler::Tick(absl::Time now, const TablesReader& reader) {
-  return core_->Tick(now, reader);
+  return core_->Tick(now, reader, true);
+}
+
+std::vector<Grant> Scheduler::GoOn(absl::Time now, const TablesReader& reader) {
+  return core_->Tick(now, reader, false);
+}
+
+void Scheduler::OnConnectionFree(const UnitKey& key, uint64_t attempt_id) {
+  core_->OnConnectionFree(key, attempt_id);
 }
 
 void Scheduler::SetSuspended(std::set<std::string, std::less<>> destinations) {
   core_->SetSuspended(std::move(destinations));
 }
 
-void Scheduler::SetPaused(bool paused) { core_->paused_ = paused; }
+void Scheduler::SetPaused(bool paused) { core_->SetPaused(paused); }
 
 void Scheduler::OnPolicy() { core_->OnPolicy(); }
 

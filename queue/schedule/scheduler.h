@@ -11,6 +11,9 @@
 //   command
 //                                                        // was applied, refused or given up
 //
+// How many attempts at once a destination gets is the least of what its feedback here allows and
+// what AttemptPermits leaves to this group.
+//
 // What it promises: a unit granted is not granted again before its OnAttemptEnded; destinations
 // take turns, one grant each, so a destination with a million messages delays nobody; a due
 // destination is found within one sweep of the wake index (options.wake_rows_per_tick rows a tick);
@@ -32,6 +35,7 @@
 #include <string_view>
 #include <vector>
 
+#include "queue/schedule/attempt_permits.h"
 #include "queue/schedule/scheduler_types.h"
 #include "queue/state/events.h"
 #include "queue/state/queue_types.h"
@@ -43,8 +47,10 @@ class Scheduler {
  public:
   using LimitsFor = std::function<DestinationLimits(std::string_view destination)>;
 
-  // `limits_for` is asked inside Tick() and OnEvents(); it outlives the scheduler.
-  Scheduler(const SchedulerOptions& options, LimitsFor limits_for);
+  // `limits_for` is asked inside Tick() and OnEvents(); it and `permits` outlive the scheduler.
+  // `asker` is its name there.
+  Scheduler(const SchedulerOptions& options, LimitsFor limits_for, AttemptPermits& permits,
+            uint32_t asker);
   ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -58,9 +64,13 @@ class Scheduler {
   // Of a committed batch, in order; other kinds of events are passed over.
   void OnEvents(std::span<const Event> events, absl::Time now);
   void OnAttemptEnded(const AttemptEnded& ended, absl::Time now);
+  // The attempt needs its connection no longer, though its outcome is not recorded yet. Optional.
+  void OnConnectionFree(const UnitKey& key, uint64_t attempt_id);
 
   // Starts what can start now. `reader` sees at least the batches passed to OnEvents().
   std::vector<Grant> Tick(absl::Time now, const TablesReader& reader);
+  // The same without looking for destinations that came due: after a permit came back.
+  std::vector<Grant> GoOn(absl::Time now, const TablesReader& reader);
 
   // Attempts run on; no new ones at these destinations. Replaces the former set.
   void SetSuspended(std::set<std::string, std::less<>> destinations);

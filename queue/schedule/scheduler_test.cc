@@ -21,7 +21,10 @@ using testing::TestQueue;
 class Bench {
  public:
   explicit Bench(const SchedulerOptions& options = {}, bool check = false)
-      : queue_(check), scheduler_(options, [this](std::string_view) { return limits; }) {
+      : queue_(check),
+        permits_({}, nullptr),
+        scheduler_(
+            options, [this](std::string_view) { return limits; }, permits_, 1) {
     scheduler_.OnLeader(AtSecond(0));
   }
 
@@ -37,7 +40,10 @@ class Bench {
   void Tell(const ApplyResult& result, double at) {
     scheduler_.OnEvents(result.events, AtSecond(at));
   }
-  std::vector<Grant> Tick(double at) { return scheduler_.Tick(AtSecond(at), queue_.tables()); }
+  std::vector<Grant> Tick(double at) {
+    permits_.Advance(absl::Seconds(at));
+    return scheduler_.Tick(AtSecond(at), queue_.tables());
+  }
 
   // Ends a grant as a delivery, a deferral until `next`, or a failure to connect.
   void Deliver(const Grant& grant, double at) {
@@ -55,6 +61,7 @@ class Bench {
   DestinationLimits limits;
   TestQueue& queue() { return queue_; }
   Scheduler& scheduler() { return scheduler_; }
+  AttemptPermits& permits() { return permits_; }
 
  private:
   void Record(const Grant& grant, double at, command::Result result, double next) {
@@ -68,6 +75,7 @@ class Bench {
   }
 
   TestQueue queue_;
+  AttemptPermits permits_;
   Scheduler scheduler_;
 };
 
@@ -193,8 +201,57 @@ TEST(SchedulerTest, RatesAreKept) {
       ++granted;
     }
   }
-  EXPECT_GE(granted, 8u);
-  EXPECT_LE(granted, 9u);  // Three at once, then one each 20 seconds.
+  EXPECT_GE(granted, 6u);
+  EXPECT_LE(granted, 7u);  // One each 20 seconds.
+}
+
+TEST(SchedulerTest, WhatOthersTookOfALimitIsNotGranted) {
+  Bench bench;
+  bench.limits.concurrency_max = 3;
+  ASSERT_TRUE(bench.permits().Take(2, "one.test", bench.limits, 1));
+  bench.Queue(1, 5, "one.test");
+  bench.Queue(6, 5, "two.test");
+  std::vector<Grant> grants = bench.Tick(0);
+  EXPECT_EQ(ByDestination(grants), (std::map<std::string, int>{{"one.test", 2}, {"two.test", 3}}));
+  EXPECT_EQ(grants[0].slot + grants[2].slot, 3u);  // The first is taken.
+  bench.permits().GiveBack("one.test", 0);
+  grants = bench.scheduler().GoOn(AtSecond(0), bench.queue().tables());
+  ASSERT_EQ(grants.size(), 1u);
+  EXPECT_EQ(grants[0].slot, 0u);
+}
+
+TEST(SchedulerTest, APermitIsGivenBackOnceAndBeforeTheOutcomeIfAsked) {
+  Bench bench;
+  bench.limits.concurrency_max = 2;
+  bench.Queue(1, 5, "one.test");
+  std::vector<Grant> grants = bench.Tick(0);
+  ASSERT_EQ(grants.size(), 2u);
+  bench.scheduler().OnConnectionFree(grants[0].key, grants[0].attempt_id);
+  EXPECT_EQ(bench.permits().in_use("one.test"), 1u);
+  bench.permits().Advance(absl::Seconds(1));
+  ASSERT_TRUE(bench.permits().Take(2, "one.test", bench.limits, 1));
+  bench.Deliver(grants[0], 1);
+  EXPECT_EQ(bench.permits().in_use("one.test"), 2u);
+  bench.Deliver(grants[1], 1);
+  EXPECT_EQ(bench.permits().in_use("one.test"), 1u);
+}
+
+// It waited its turn, and has its hands full when it comes: those behind it get the permit at once.
+TEST(SchedulerTest, ATurnThatCannotBeTakenIsPassedOn) {
+  SchedulerOptions options;
+  options.attempts_max = 1;
+  Bench bench(options);
+  bench.limits.concurrency_max = 1;
+  const std::optional<uint32_t> taken = bench.permits().Take(2, "one.test", bench.limits, 1);
+  ASSERT_TRUE(taken);
+  bench.Queue(1, 1, "one.test");
+  EXPECT_EQ(bench.Tick(0).size(), 0u);
+  EXPECT_FALSE(bench.permits().Take(3, "one.test", bench.limits, 1));
+  bench.Queue(2, 1, "two.test");
+  EXPECT_EQ(bench.Tick(0.1).size(), 1u);
+  bench.permits().GiveBack("one.test", *taken);
+  EXPECT_TRUE(bench.scheduler().GoOn(AtSecond(0.1), bench.queue().tables()).empty());
+  EXPECT_TRUE(bench.permits().Take(3, "one.test", bench.limits, 1));
 }
 
 TEST(SchedulerTest, SuspendedDestinationsAndAPauseGrantNothing) {

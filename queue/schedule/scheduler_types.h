@@ -15,10 +15,10 @@ namespace holdfast::queue {
 
 // What policy allows one destination; asked for each time it becomes active.
 struct DestinationLimits {
-  uint32_t concurrency_max = 20;                 // This group's share of the cluster's connections.
+  uint32_t concurrency_max = 20;                 // Attempts at once, in the whole cluster.
   uint32_t recipients_per_transaction_max = 50;  // Handed on with the grant.
   uint32_t messages_per_connection_max = 100;    // Handed on with the grant.
-  // Messages per `rate_period`; 0: no limit.
+  // Messages per `rate_period`, in the whole cluster; 0: no limit.
   uint32_t rate_messages = 0;
   absl::Duration rate_period = absl::Minutes(1);
 };
@@ -28,7 +28,7 @@ struct SchedulerOptions {
   size_t destinations_active_max = 1000;  // With a window.
   size_t window_units_max = 20'000;       // Of all windows together; > destinations_active_max.
   size_t window_units_per_destination_max = 200;
-  // Destinations that are not active but whose rest, rate or concurrency is remembered.
+  // Destinations that are not active but whose rest or concurrency is remembered.
   size_t destinations_remembered_max = 20'000;
   size_t wake_rows_per_tick = 500;  // Of the index of due destinations.
   size_t grants_per_tick_max = 200;
@@ -49,6 +49,7 @@ struct Grant {
   std::string destination;
   uint64_t attempt_id = 0;
   DestinationLimits limits;
+  uint32_t slot = 0;  // See AttemptPermits; of no account without a connection.
   // Not empty: the destination rests, and the unit is past its expiry. Do not connect: record the
   // attempt as failed with this text, which is why the destination rests; then report kNotSent.
   std::string failed_already;

@@ -148,7 +148,8 @@ absl::StatusOr<ApplyStep::OutcomeKind> ApplyStep::JudgeOutcome(
   const AttemptKey attempt = KeyOf(outcome);
   if (unit.has_intent() && KeyOf(unit.intent()) == attempt) return OutcomeKind::kNormal;
   if (attempt.attempt_id != 0) {
-    if (const rows::AttemptRow* closed = FindClosed(attempt, unit)) {
+    const bool again = mutation_ == QueueMutation::kOutcomeTwice;
+    if (const rows::AttemptRow* closed = again ? nullptr : FindClosed(attempt, unit)) {
       if (closed->in_doubt() && !outcome.in_doubt()) return OutcomeKind::kLate;
       return absl::AlreadyExistsError("the attempt's outcome is recorded already");
     }
@@ -162,6 +163,7 @@ absl::StatusOr<ApplyStep::OutcomeKind> ApplyStep::JudgeOutcome(
       unit.last_started_us() == outcome.started_us() && unit.last_node_id() == outcome.node_id()) {
     return absl::AlreadyExistsError("the attempt's outcome is recorded already");
   }
+  if (mutation_ == QueueMutation::kOutcomeTwice) return OutcomeKind::kNormal;
   for (const command::RecipientOutcome& recipient : outcome.recipients()) {
     if (FindRecipient(recipient.recipient(), unit)->end() != rows::RecipientRow::OPEN) {
       return absl::AlreadyExistsError("a recipient has ended already");
@@ -213,7 +215,8 @@ bool ApplyStep::SettleRecipients(const command::AttemptOutcome& outcome, Outcome
   std::vector<Event> events;
   for (const command::RecipientOutcome& said : outcome.recipients()) {
     rows::RecipientRow* row = FindRecipient(said.recipient(), unit);
-    if (row->end() != rows::RecipientRow::OPEN) continue;
+    const bool ended = row->end() != rows::RecipientRow::OPEN;
+    if (ended && mutation_ != QueueMutation::kOutcomeTwice) continue;
     if (kind == OutcomeKind::kLate && said.result() != command::RESULT_DELIVERED) continue;
     if (said.result() == command::RESULT_NOT_SENT) {
       ++recorded.not_sent;

@@ -33,7 +33,7 @@ std::optional<Row> Load(const TablesReader& tables, const std::string& key) {
 class ApplyStep {
  public:
   ApplyStep(uint64_t index, uint64_t term, const command::Command& command,
-            std::span<const BodyRef> bodies, Tables& tables);
+            std::span<const BodyRef> bodies, Tables& tables, QueueMutation mutation);
 
   ApplyResult Run();
 
@@ -123,6 +123,7 @@ class ApplyStep {
   const command::Command& command_;
   const std::span<const BodyRef> bodies_;
   Tables& tables_;
+  const QueueMutation mutation_;
   ApplyResult result_;
   Ledger ledger_;
   std::vector<bool> adopted_;  // As bodies_.

@@ -18,16 +18,17 @@ constexpr int kForgetPerCommand = 4;
 
 ApplyResult QueueState::Apply(uint64_t index, uint64_t term, const command::Command& command,
                               std::span<const BodyRef> entry_bodies, Tables& tables) const {
-  return ApplyStep(index, term, command, entry_bodies, tables).Run();
+  return ApplyStep(index, term, command, entry_bodies, tables, mutation_).Run();
 }
 
 ApplyStep::ApplyStep(uint64_t index, uint64_t term, const command::Command& command,
-                     std::span<const BodyRef> bodies, Tables& tables)
+                     std::span<const BodyRef> bodies, Tables& tables, QueueMutation mutation)
     : index_(index),
       term_(term),
       command_(command),
       bodies_(bodies),
       tables_(tables),
+      mutation_(mutation),
       ledger_(tables, result_.events),
       adopted_(bodies.size(), false) {}
 

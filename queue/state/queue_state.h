@@ -15,7 +15,7 @@
 //    forgotten, whatever becomes of the message meanwhile;
 //  - an attempt's outcome is recorded once. A unit with an open intent is attempted by nobody else.
 //
-// Threads: stateless, hence thread-safe; the tables belong to the apply context.
+// Threads: it keeps nothing, hence thread-safe; the tables belong to the apply context.
 // Errors:  a refusal is a replicated verdict, equal on all replicas, and never a crash: nothing
 //          that a client, a remote, an operator or a leader can say fails a CHECK. Rows that cannot
 //          be parsed do: a node that doubts its own state must stop.
@@ -33,6 +33,7 @@
 
 #include "base/status.h"
 #include "queue/state/events.h"
+#include "queue/state/queue_mutation.h"
 #include "queue/state/queue_types.h"
 #include "queue/state/tables.h"
 
@@ -75,10 +76,15 @@ struct ApplyResult {
 
 class QueueState {
  public:
+  explicit QueueState(QueueMutation mutation = QueueMutation::kNone) : mutation_(mutation) {}
+
   // Applies the command of the entry at `index`, whose bodies are `entry_bodies`. `command` came
   // from DecodeCommand() (command_codec.h).
   ApplyResult Apply(uint64_t index, uint64_t term, const command::Command& command,
                     std::span<const BodyRef> entry_bodies, Tables& tables) const;
+
+ private:
+  QueueMutation mutation_;
 };
 
 }  // namespace holdfast::queue

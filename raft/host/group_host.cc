@@ -16,6 +16,7 @@
 #include "raft/host/garbage_run.h"
 #include "raft/host/group_log.h"
 #include "raft/host/offer_room.h"
+#include "raft/host/outbox.h"
 #include "raft/host/replica.h"
 #include "raft/host/snapshot_intake.h"
 #include "raft/host/snapshot_source.h"
@@ -58,7 +59,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   void Propose(GroupId group, Proposal proposal, ProposeCallback done);
   void ProposeConfChange(GroupId group, const ConfChange& change, ProposeCallback done);
   void Tick();
-  void Read(GroupId group, ReadCallback done);
+  void Read(GroupId group, AskedRead read);
   void ReceiveAll(std::vector<GroupMessage> messages);
   std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const { return promises_.Of(peer); }
   absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
@@ -105,7 +106,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   struct Inbox {
     std::map<GroupId, std::vector<Offer>> offers;
     std::vector<ConfOffer> conf_offers;
-    std::map<GroupId, std::vector<ReadCallback>> reads;
+    std::map<GroupId, std::vector<AskedRead>> reads;
     std::vector<GroupMessage> messages;
     uint64_t message_bytes = 0;
     std::vector<Refusal> refusals;
@@ -137,7 +138,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   // Filled by Start(), which sets started_; not changed afterwards.
   std::map<GroupId, std::unique_ptr<Replica>> replicas_;
   // In the raft context: what goes out when its present task is done.
-  std::map<NodeId, std::vector<GroupMessage>> outbox_;
+  Outbox outbox_;
   std::shared_ptr<GroupCommit> commits_;
   const std::shared_ptr<BodyMender> mender_;
   const std::shared_ptr<SnapshotSources> sources_;
@@ -188,6 +189,7 @@ GroupHost::Impl::Impl(const GroupHostOptions& options, GroupHostContexts context
       intake_(options.snapshots, store, transport, *this) {
   HOLDFAST_CHECK(options.self == store.identity().node) << "the store is another node's";
   if (options.mutation == HostMutation::kKeepAbandonedBodies) intake_.KeepAbandoned();
+  if (options.mutation == HostMutation::kForgetRowsOfSnapshot) intake_.ForgetRows();
 }
 
 absl::Status GroupHost::Impl::Start() {
@@ -370,7 +372,7 @@ void GroupHost::Impl::ReadInbox() {
     heard.insert(offer.group);
   }
   for (auto& [group, reads] : inbox.reads) {
-    for (ReadCallback& done : reads) Find(group)->Read(std::move(done), now);
+    for (AskedRead& read : reads) Find(group)->Read(std::move(read), now);
   }
   for (const auto& [group, offers] : inbox.offers) Publish(*Find(group));
   for (const GroupId group : heard) Publish(*Find(group));
@@ -391,6 +393,7 @@ void GroupHost::Impl::TickReplicas() {
     // Between heartbeats an idle group has nothing to tell.
     if (replica->Tick(now, heartbeat_phase_) || heartbeat_phase_ == 0) Publish(*replica);
   }
+  outbox_.ReleaseHeld();
   if (++ticks_since_witness_ * options_.tick < absl::Seconds(1)) return;
   ticks_since_witness_ = 0;
   commits_->AskForWitness();
@@ -426,20 +429,20 @@ void GroupHost::Impl::ReceiveAll(std::vector<GroupMessage> messages) {
   if (!inbox_.messages.empty()) Wake();
 }
 
-void GroupHost::Impl::Read(GroupId group, ReadCallback done) {
+void GroupHost::Impl::Read(GroupId group, AskedRead read) {
   absl::Status refusal = Stopping();
   {
     MutexLock lock(inbox_mutex_);
     if (!refusing_ && started_) {
       if (Find(group) != nullptr) {
-        inbox_.reads[group].push_back(std::move(done));
+        inbox_.reads[group].push_back(std::move(read));
         Wake();
         return;
       }
       refusal = MakeStatus(absl::StatusCode::kUnavailable, "no replica of group {}", group.value());
     }
   }
-  done(refusal);
+  read.done(refusal);
 }
 
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {
@@ -461,12 +464,11 @@ void GroupHost::Impl::WithReplicas(std::function<void(Replica&)> act) {
 }
 
 void GroupHost::Impl::Send(GroupId group, Message message) {
-  const NodeId to = message.to;
-  outbox_[to].push_back({group, std::move(message)});
+  outbox_.Add(group, std::move(message));
 }
 
 void GroupHost::Impl::SendOutbox() {
-  for (auto& [to, messages] : std::exchange(outbox_, {})) {
+  for (auto& [to, messages] : outbox_.Take()) {
     if (amnesiac_) continue;
     transport_.SendAll(to, std::move(messages));
   }
@@ -616,7 +618,9 @@ void GroupHost::ReceiveAll(std::vector<GroupMessage> messages) {
   impl_->ReceiveAll(std::move(messages));
 }
 
-void GroupHost::Read(GroupId group, ReadCallback done) { impl_->Read(group, std::move(done)); }
+void GroupHost::Read(GroupId group, ReadCallback done, PointCallback confirmed) {
+  impl_->Read(group, {std::move(done), std::move(confirmed)});
+}
 
 void GroupHost::PeerUnreachable(NodeId peer) {
   impl_->WithReplicas([peer](Replica& replica) { replica.PeerUnreachable(peer); });

@@ -149,6 +149,9 @@ struct ReadPoint {
 // kFailedPrecondition: not the leader, or not any more. kDeadlineExceeded: no majority answered in
 // commit_timeout. kResourceExhausted, kUnavailable: as for proposals.
 using ReadCallback = std::function<void(const absl::StatusOr<ReadPoint>&)>;
+// Of a read, before it is answered, if a majority confirms: the rows of any replica that has
+// applied as far as the point may be read instead of this one's.
+using PointCallback = std::function<void(const ReadPoint&)>;
 
 // The replicas of a new cluster: the control group and queue groups 1 to `queue_groups`, each with
 // all of `voters`. For CreateStore().
@@ -227,8 +230,8 @@ class GroupHost {
   void Tick();
 
   // Answers when a majority has confirmed that this node leads and everything up to the point is
-  // applied here. Called like a ProposeCallback, once.
-  void Read(GroupId group, ReadCallback done);
+  // applied here. `done` is called like a ProposeCallback, once; `confirmed` at most once, before.
+  void Read(GroupId group, ReadCallback done, PointCallback confirmed = nullptr);
 
   // What `peer` has promised this node as a leader's follower, for it to be told in hellos.
   std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const;

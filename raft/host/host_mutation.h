@@ -28,6 +28,8 @@ enum class HostMutation : uint8_t {
   kForgetMembersOfSnapshot = 14,   // An install keeps the members of before.
   kForgetMembersApplied = 15,      // A change of members is not written beside the rows.
   kKeepAbandonedBodies = 16,       // Garbage is looked for after an install only.
+  kTruncateBodies = 17,            // Bodies go with the headers that are truncated.
+  kForgetRowsOfSnapshot = 18,      // The last row of each piece of a snapshot is left out.
 };
 
 }  // namespace holdfast::raft

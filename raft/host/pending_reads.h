@@ -19,18 +19,25 @@
 
 namespace holdfast::raft {
 
+// What GroupHost::Read() got.
+struct AskedRead {
+  ReadCallback done;
+  PointCallback confirmed;
+};
+
 class PendingReads {
  public:
   explicit PendingReads(uint64_t reads_max) : reads_max_(reads_max) {}
 
   // The mark to give to the core; nullopt when the read was refused, and answered.
-  std::optional<std::string> Ask(ReadCallback done, absl::Duration now, absl::Duration deadline) {
+  std::optional<std::string> Ask(AskedRead read, absl::Duration now, absl::Duration deadline) {
     if (asked_.size() + confirmed_.size() >= reads_max_) {
-      done(MakeStatus(absl::StatusCode::kResourceExhausted, "{} reads wait already", reads_max_));
+      read.done(
+          MakeStatus(absl::StatusCode::kResourceExhausted, "{} reads wait already", reads_max_));
       return std::nullopt;
     }
     const uint64_t number = ++newest_;
-    asked_.emplace(number, Read{std::move(done), now, deadline});
+    asked_.emplace(number, Read{std::move(read.done), std::move(read.confirmed), now, deadline});
     return std::to_string(number);
   }
 
@@ -38,8 +45,11 @@ class PendingReads {
   void Confirm(const std::string& mark, LogIndex index) {
     auto it = Find(mark);
     if (it == asked_.end()) return;
+    const PointCallback confirmed = std::move(it->second.confirmed);
+    const ReadPoint point{index, it->second.asked_at};
     confirmed_.emplace(index, std::move(it->second));
     asked_.erase(it);
+    if (confirmed) confirmed(point);
   }
 
   // Answers those whose point is applied.
@@ -71,6 +81,7 @@ class PendingReads {
  private:
   struct Read {
     ReadCallback done;
+    PointCallback confirmed;
     absl::Duration asked_at;
     absl::Duration deadline;
   };

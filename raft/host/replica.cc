@@ -184,13 +184,13 @@ absl::Status Replica::TransferLeadership(NodeId target) {
   return status;
 }
 
-void Replica::Read(ReadCallback done, absl::Duration now) {
+void Replica::Read(AskedRead read, absl::Duration now) {
   if (core_.role() != Role::kLeader) {
-    done(MakeStatus(absl::StatusCode::kFailedPrecondition, "group {}: not the leader",
-                    group_.value()));
+    read.done(MakeStatus(absl::StatusCode::kFailedPrecondition, "group {}: not the leader",
+                         group_.value()));
     return;
   }
-  std::optional<std::string> mark = reads_.Ask(std::move(done), now, now + options_.commit_timeout);
+  std::optional<std::string> mark = reads_.Ask(std::move(read), now, now + options_.commit_timeout);
   if (!mark) return;
   if (absl::Status asked = core_.ReadIndex(*mark); !asked.ok()) reads_.Fail(*mark, asked);
   PayDebts();
@@ -310,6 +310,7 @@ void Replica::StartApply() {
     single_voter_ = OnlyVoter(*job->conf_state, options_.self);
     conf_state_ = *job->conf_state;
   }
+  job->doomed.swap(doomed_);
   applying_ = true;
   effects_.Apply(group_, std::move(job));
 }
@@ -342,6 +343,7 @@ bool Replica::RunApplyJob(ApplyJob& job) {
       AnswerOnce(job.answers[i]->answer, verdicts[i], entry.index, entry.term);
     }
   }
+  for (const BodyKey& key : job.doomed) batch->DeleteBody(key);
   AppliedMark mark{job.last, job.entries.back().term, job.conf_state};
   if (options_.mutation == HostMutation::kForgetMembersApplied) mark.conf_state.reset();
   const absl::Status written = store_.CommitState(std::move(batch), mark);
@@ -397,8 +399,20 @@ void Replica::TruncateBefore(LogIndex before) {
   task.write.group = group_;
   task.write.truncate_before = before;
   task.write.must_sync = false;  // Nothing rests on it: at worst the headers are still there.
+  if (options_.mutation == HostMutation::kTruncateBodies) DoomBodies(before);
   log_->Truncated(before);
   Enqueue(std::move(task));
+}
+
+void Replica::DoomBodies(LogIndex before) {
+  const absl::StatusOr<std::vector<Entry>> entries =
+      store_.ReadEntries(group_, log_->FirstIndex(), before, UINT64_MAX);
+  if (!entries.ok()) return;
+  for (const Entry& entry : *entries) {
+    for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
+      doomed_.push_back({group_, entry.index, entry.term, ordinal});
+    }
+  }
 }
 
 void Replica::AnswerAll(const absl::Status& status) {

@@ -55,6 +55,7 @@ struct ApplyJob {
   std::vector<std::optional<Undecided<Answer>::Pending>> answers;
   // Proposals that these entries rule out.
   std::vector<Undecided<Answer>::Pending> aborted;
+  std::vector<BodyKey> doomed;  // HostMutation::kTruncateBodies.
   LogIndex last = 0;
 };
 
@@ -105,7 +106,7 @@ class Replica {
   void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
 
   // GroupHost::Read().
-  void Read(ReadCallback done, absl::Duration now);
+  void Read(AskedRead read, absl::Duration now);
 
   // A write of this group is as durable as it asked to be.
   void Stored(StorageTask task);
@@ -160,6 +161,7 @@ class Replica {
   void MutateChange(ConfChange& change) const;  // Tests only.
   void TruncateLog();
   void TruncateBefore(LogIndex before);
+  void DoomBodies(LogIndex before);  // HostMutation::kTruncateBodies.
 
   const GroupHostOptions& options_;
   const GroupId group_;
@@ -172,6 +174,7 @@ class Replica {
 
   Undecided<Answer> undecided_;
   std::deque<ToApply> to_apply_;
+  std::vector<BodyKey> doomed_;  // HostMutation::kTruncateBodies.
   bool applying_ = false;
   uint64_t writes_out_ = 0;
   ConfState conf_state_;

@@ -76,10 +76,11 @@ void SnapshotIntake::Begin(GroupId group, const Offer& offer) {
     auto shared = std::make_shared<absl::StatusOr<PulledSnapshot>>(std::move(pulled));
     effects_.Later([this, number, shared, counts] { Pulled(number, *shared, counts); });
   };
-  active_ = Active{group, offer,
-                   std::make_shared<SnapshotPull>(
-                       SnapshotPull::Parts{store_, transport_, effects_.MachineOf(group)}, options_,
-                       group, offer.from, std::move(done))};
+  active_ =
+      Active{group, offer,
+             std::make_shared<SnapshotPull>(
+                 SnapshotPull::Parts{store_, transport_, effects_.MachineOf(group), forget_rows_},
+                 options_, group, offer.from, std::move(done))};
   active_->pull->Start();
 }
 

@@ -55,6 +55,8 @@ class SnapshotIntake {
   void Tick(absl::Duration now);
   // Tests only: HostMutation::kKeepAbandonedBodies.
   void KeepAbandoned() { keep_abandoned_ = true; }
+  // HostMutation::kForgetRowsOfSnapshot.
+  void ForgetRows() { forget_rows_ = true; }
   void Stop();
 
   // The group's snapshot is being pulled or installed, or waits for that.
@@ -89,6 +91,7 @@ class SnapshotIntake {
 
   bool stopping_ = false;
   bool keep_abandoned_ = false;
+  bool forget_rows_ = false;
   uint64_t pulls_begun_ = 0;
   uint64_t offers_ = 0;
   std::map<GroupId, Offer> waiting_;

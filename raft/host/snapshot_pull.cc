@@ -189,6 +189,7 @@ absl::Status SnapshotPull::TakeRows(const std::vector<StateView::Row>& rows) {
   }
   last_key_ = rows.back().key;
   counts_.rows += rows.size();
+  if (parts_.forget_rows) return pulled_.install->PutRows({rows.begin(), rows.end() - 1});
   return pulled_.install->PutRows(rows);
 }
 

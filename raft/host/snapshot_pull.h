@@ -59,6 +59,7 @@ class SnapshotPull : public std::enable_shared_from_this<SnapshotPull> {
     Store& store;
     Transport& transport;
     const StateMachine& machine;
+    bool forget_rows = false;  // HostMutation::kForgetRowsOfSnapshot.
   };
   using Done = std::function<void(absl::StatusOr<PulledSnapshot>, const PullCounts&)>;
 

@@ -1,6 +1,5 @@
 #include "raft/transport/grpc_wire.h"
 
-#include <arpa/inet.h>
 #include <grpcpp/security/tls_certificate_provider.h>
 #include <grpcpp/security/tls_certificate_verifier.h>
 #include <grpcpp/security/tls_credentials_options.h>
@@ -8,7 +7,6 @@
 #include <openssl/x509v3.h>
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 #include <vector>
 
@@ -22,21 +20,6 @@ using absl::StatusCode;
 template <typename... Args>
 absl::Status Invalid(fmt::format_string<Args...> text, Args&&... args) {
   return MakeStatus(StatusCode::kInvalidArgument, text, std::forward<Args>(args)...);
-}
-
-// The host and the port of "host:port"; brackets of IPv6 stay with the host.
-std::optional<std::pair<std::string, uint16_t>> SplitAddress(std::string_view address) {
-  const size_t colon = address.rfind(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const std::string_view host = address.substr(0, colon);
-  const std::string_view digits = address.substr(colon + 1);
-  uint16_t port = 0;
-  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
-  const bool bracketed = host.front() == '[' && host.back() == ']';
-  // A bare IPv6 address would lose its last group to the port; a slash would be a gRPC scheme.
-  if (!bracketed && host.find_first_of(":/[] ") != std::string_view::npos) return std::nullopt;
-  return std::pair(std::string(host), port);
 }
 
 // The URIs among the names of the first certificate in `file`.
@@ -108,16 +91,6 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return absl::Status(static_cast<StatusCode>(status.error_code()), status.error_message());
 }
 
-bool IsAddress(std::string_view address) { return SplitAddress(address).has_value(); }
-
-bool IsLoopback(std::string_view address) {
-  const auto parts = SplitAddress(address);
-  if (!parts) return false;
-  if (parts->first == "[::1]") return true;
-  in_addr four{};
-  return inet_pton(AF_INET, parts->first.c_str(), &four) == 1 && ntohl(four.s_addr) >> 24 == 127;
-}
-
 absl::Status CheckPeers(const GrpcTransportOptions& options,
                         const std::vector<PeerAddress>& peers) {
   std::set<NodeId> seen{options.self};
@@ -125,11 +98,11 @@ absl::Status CheckPeers(const GrpcTransportOptions& options,
     if (peer.node == kNoNode || !seen.insert(peer.node).second) {
       return Invalid("peer {} is 0, this node, or named twice", peer.node.value());
     }
-    const auto parts = SplitAddress(peer.address);
-    if (!parts || parts->second == 0) {
+    const std::optional<HostAndPort> address = ReadHostAndPort(peer.address);
+    if (!address || address->port == 0) {
       return Invalid("address of peer {} is not host:port: {}", peer.node.value(), peer.address);
     }
-    if (options.plain_text_on_loopback && !IsLoopback(peer.address)) {
+    if (options.plain_text_on_loopback && !address->IsLoopback()) {
       return Invalid("plain text to peer {} at {}: allowed on loopback addresses only",
                      peer.node.value(), peer.address);
     }
@@ -140,11 +113,12 @@ absl::Status CheckPeers(const GrpcTransportOptions& options,
 absl::Status CheckOptions(const GrpcTransportOptions& options) {
   if (options.self == kNoNode) return Invalid("this node has no id");
   if (!IsClusterId(options.cluster_id)) return Invalid("malformed cluster id");
-  if (!IsAddress(options.listen)) return Invalid("not host:port: {}", options.listen);
+  const std::optional<HostAndPort> listen = ReadHostAndPort(options.listen);
+  if (!listen) return Invalid("not host:port: {}", options.listen);
   const PeerTlsFiles& tls = options.tls;
   const bool any = !(tls.certificate_file + tls.key_file + tls.authority_file).empty();
   if (options.plain_text_on_loopback && any) return Invalid("both TLS files and plain text");
-  if (options.plain_text_on_loopback && !IsLoopback(options.listen)) {
+  if (options.plain_text_on_loopback && !listen->IsLoopback()) {
     return Invalid("plain text on {}: allowed on loopback addresses only", options.listen);
   }
   // Frames are counted in ints by gRPC.

@@ -9,22 +9,17 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "base/status.h"
 #include "proto/peer.pb.h"
 #include "raft/transport/grpc_transport.h"
+#include "raft/transport/peer_address.h"
 #include "raft/transport/peer_identity.h"
 
 namespace holdfast::raft {
 
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
-
-// True for "127.x.y.z:port" and "[::1]:port": numbers, for names may resolve to anything.
-bool IsLoopback(std::string_view address);
-// host:port with a decimal port.
-bool IsAddress(std::string_view address);
 
 // kInvalidArgument: says what contradicts.
 absl::Status CheckOptions(const GrpcTransportOptions& options);

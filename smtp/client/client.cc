@@ -213,12 +213,13 @@ asio::awaitable<Connection::Opened> Connection::Open(asio::any_io_executor execu
                                                      std::vector<NextHop> hops,
                                                      ConnectionOptions options) {
   Opened result;
+  Connector& connector = options.connector == nullptr ? TcpConnector() : *options.connector;
   for (const NextHop& hop : hops) {
     ConnectionOptions variant = options;
     for (int i = 0; i < kVariantsMax; ++i) {
       const bool last = i + 1 == kVariantsMax;
       absl::StatusOr<std::unique_ptr<Stream>> stream =
-          co_await ConnectTcp(executor, hop.endpoint, ConnectOptionsFor(hop, options));
+          co_await connector.Connect(executor, hop.endpoint, ConnectOptionsFor(hop, options));
       if (!stream.ok()) {
         result.failures.push_back(NoConnection(hop, stream.status()));
         break;

@@ -27,6 +27,7 @@
 #include "smtp/client/transaction.h"
 #include "smtp/dns/next_hop.h"
 #include "smtp/stream/asio.h"
+#include "smtp/stream/connector.h"
 #include "smtp/stream/ip_address.h"
 #include "smtp/stream/stream.h"
 #include "smtp/stream/tls_context.h"
@@ -76,6 +77,8 @@ struct ConnectionOptions {
   // sent it. That narrows the window in which a cut network can delay a dot, and costs up to the
   // remote's delayed-acknowledgement time (40 ms) for each message.
   bool dot_waits_for_acknowledgement = false;
+  // Outlives Open(). Null: TCP.
+  Connector* connector = nullptr;
 };
 
 // A next hop that was tried in vain.

@@ -3,14 +3,13 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <utility>
 
+#include "smtp/stream/timer.h"
+
 namespace holdfast::smtp {
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
 
 // Owns the connection until it is closed. Never throws: Quit() turns all errors into a close.
 asio::awaitable<void> EndPolitely(std::unique_ptr<Connection> connection) {
@@ -24,7 +23,7 @@ struct ConnectionPool::State : std::enable_shared_from_this<ConnectionPool::Stat
   struct Idle {
     ConnectionKey key;
     std::unique_ptr<Connection> connection;
-    SteadyClock::time_point until;
+    TimerClock::time_point until;
   };
 
   State(asio::any_io_executor on, const ConnectionPoolOptions& with)
@@ -46,7 +45,7 @@ struct ConnectionPool::State : std::enable_shared_from_this<ConnectionPool::Stat
 
   void OnTimer() {
     armed = false;
-    const SteadyClock::time_point now = SteadyClock::now();
+    const TimerClock::time_point now = TimerClock::now();
     while (!idle.empty() && idle.front().until <= now) {
       End(std::move(idle.front().connection));
       idle.pop_front();
@@ -56,7 +55,7 @@ struct ConnectionPool::State : std::enable_shared_from_this<ConnectionPool::Stat
 
   const ConnectionPoolOptions options;
   const asio::any_io_executor executor;
-  asio::steady_timer timer;
+  Timer timer;
   bool armed = false;
   std::list<Idle> idle;  // In the order of coming.
 };
@@ -89,7 +88,7 @@ void ConnectionPool::Give(const ConnectionKey& key, std::unique_ptr<Connection> 
     state_->idle.pop_front();
   }
   const auto lifetime = absl::ToChronoNanoseconds(state_->options.idle_lifetime);
-  state_->idle.push_back({key, std::move(connection), SteadyClock::now() + lifetime});
+  state_->idle.push_back({key, std::move(connection), TimerClock::now() + lifetime});
   state_->Arm();
 }
 

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cstring>
 #include <limits>
 #include <utility>
 
 #include "base/status.h"
+#include "smtp/stream/timer.h"
 
 namespace holdfast::smtp {
 
@@ -24,7 +24,7 @@ struct MemoryPeer::State {
   bool send_ended = false;
   TlsFacts tls;
   Endpoint peer;
-  asio::steady_timer* waiting_read = nullptr;  // Set while a read waits for bytes.
+  Timer* waiting_read = nullptr;  // Set while a read waits for bytes.
 
   void Wake() {
     if (waiting_read != nullptr) waiting_read->cancel();
@@ -32,6 +32,18 @@ struct MemoryPeer::State {
 };
 
 namespace {
+
+// A coroutine that is destroyed while it waits takes its timer along: nobody may wake that one.
+class Waiting {
+ public:
+  explicit Waiting(std::shared_ptr<MemoryPeer::State> state) : state_(std::move(state)) {}
+  ~Waiting() { state_->waiting_read = nullptr; }
+  Waiting(const Waiting&) = delete;
+  Waiting& operator=(const Waiting&) = delete;
+
+ private:
+  const std::shared_ptr<MemoryPeer::State> state_;
+};
 
 class MemoryTransport final : public Transport {
  public:
@@ -42,12 +54,13 @@ class MemoryTransport final : public Transport {
 
   asio::awaitable<absl::StatusOr<size_t>> ReadSome(char* to, size_t size) override {
     cancelled_ = false;
-    asio::steady_timer arrival(executor_);
+    Timer arrival(executor_);
+    const Waiting waiting(state_);
     while (state_->to_read.empty()) {
       if (closed_) co_return absl::AbortedError("closed");
       if (cancelled_) co_return absl::AbortedError("cancelled");
       if (state_->ended) co_return absl::AbortedError("the peer closed the connection");
-      arrival.expires_at(asio::steady_timer::time_point::max());
+      arrival.expires_at(Timer::time_point::max());
       state_->waiting_read = &arrival;
       auto [ignored] = co_await arrival.async_wait(asio::as_tuple(asio::use_awaitable));
       (void)ignored;  // Always "cancelled": that is how Wake() works.

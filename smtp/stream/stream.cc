@@ -2,24 +2,24 @@
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <utility>
 
 #include "base/check.h"
 #include "base/status.h"
+#include "smtp/stream/timer.h"
 
 namespace holdfast::smtp {
 namespace {
-
-using SteadyClock = std::chrono::steady_clock;
 
 constexpr absl::Duration kDeadlineMax = absl::Hours(24 * 365);
 
 // How often WaitUntilSent() looks. The kernel tells nobody when its queue is empty.
 constexpr absl::Duration kSentPollFirst = absl::Microseconds(500);
 constexpr absl::Duration kSentPollMax = absl::Milliseconds(20);
+
+constexpr std::chrono::milliseconds kCancelAgainAfter(20);
 
 auto NoThrow() { return asio::as_tuple(asio::use_awaitable); }
 
@@ -31,15 +31,17 @@ auto NoThrow() { return asio::as_tuple(asio::use_awaitable); }
 struct Stream::Watchdog : std::enable_shared_from_this<Stream::Watchdog> {
   explicit Watchdog(asio::any_io_executor executor) : timer(std::move(executor)) {}
 
-  void MoveTo(SteadyClock::time_point to) {
+  void MoveTo(TimerClock::time_point to) {
     deadline = to;
-    if (deadline == SteadyClock::time_point::max()) return;
+    if (deadline == TimerClock::time_point::max()) return;
     if (armed && timer.expiry() <= deadline) return;
     Arm();
   }
 
-  void Arm() {
-    timer.expires_at(deadline);  // Cancels the former wait.
+  void Arm() { ArmAt(deadline); }
+
+  void ArmAt(TimerClock::time_point when) {
+    timer.expires_at(when);  // Cancels the former wait.
     armed = true;
     const uint64_t wait = ++waits;
     timer.async_wait([self = shared_from_this(), wait](const boost::system::error_code&) {
@@ -50,16 +52,19 @@ struct Stream::Watchdog : std::enable_shared_from_this<Stream::Watchdog> {
   void OnTimer(uint64_t wait) {
     if (wait != waits || stream == nullptr) return;  // Replaced, or nobody left to wake.
     armed = false;
-    if (deadline == SteadyClock::time_point::max()) return;
-    if (SteadyClock::now() < deadline) {
+    if (deadline == TimerClock::time_point::max()) return;
+    if (TimerClock::now() < deadline) {
       Arm();
     } else {
       stream->OnDeadline();
+      // What is made of several steps (a long write, a handshake) doesn't notice that it was
+      // cancelled between two of them.
+      if (stream->in_operation_) ArmAt(TimerClock::now() + kCancelAgainAfter);
     }
   }
 
-  asio::steady_timer timer;
-  SteadyClock::time_point deadline = SteadyClock::time_point::max();
+  Timer timer;
+  TimerClock::time_point deadline = TimerClock::time_point::max();
   uint64_t waits = 0;
   bool armed = false;
   Stream* stream = nullptr;
@@ -81,11 +86,11 @@ void Stream::ExpireAfter(absl::Duration timeout) {
   expired_ = false;
   if (closed_) return;
   if (timeout > kDeadlineMax) {
-    watchdog_->MoveTo(SteadyClock::time_point::max());
+    watchdog_->MoveTo(TimerClock::time_point::max());
     return;
   }
   timeout = std::max(timeout, absl::ZeroDuration());
-  watchdog_->MoveTo(SteadyClock::now() + absl::ToChronoNanoseconds(timeout));
+  watchdog_->MoveTo(TimerClock::now() + absl::ToChronoNanoseconds(timeout));
 }
 
 void Stream::OnDeadline() {
@@ -97,7 +102,7 @@ absl::Status Stream::BeforeOperation(bool reading) const {
   HOLDFAST_CHECK(!in_operation_) << "two operations at a time on one stream";
   if (closed_) return absl::CancelledError("the stream is closed");
   if (reading && stopped_reading_) return absl::CancelledError("reading was stopped");
-  if (expired_ || watchdog_->deadline <= SteadyClock::now()) {
+  if (expired_ || watchdog_->deadline <= TimerClock::now()) {
     return absl::DeadlineExceededError("the deadline passed");
   }
   if (!reading && write_failed_) return absl::AbortedError("an earlier write failed");
@@ -232,7 +237,7 @@ asio::awaitable<absl::Status> Stream::Write(std::vector<std::string> parts) {
 }
 
 asio::awaitable<absl::Status> Stream::WaitUntilSent(bool acknowledged) {
-  asio::steady_timer timer(executor());
+  Timer timer(executor());
   absl::Duration pause = kSentPollFirst;
   while (true) {
     absl::Status ready = BeforeOperation(/*reading=*/false);
@@ -306,7 +311,7 @@ asio::awaitable<void> Stream::CloseGracefully(absl::Duration linger) {
 void Stream::Close() {
   if (closed_) return;
   closed_ = true;
-  watchdog_->deadline = SteadyClock::time_point::max();
+  watchdog_->deadline = TimerClock::time_point::max();
   watchdog_->timer.cancel();
   transport_->Close();
 }

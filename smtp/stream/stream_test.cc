@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -17,7 +18,9 @@
 #include "smtp/stream/memory_stream.h"
 #include "smtp/stream/tcp_stream.h"
 #include "smtp/stream/test_certificate.h"
+#include "smtp/stream/timer.h"
 #include "smtp/stream/tls_context.h"
+#include "smtp/stream/transport.h"
 #include "tests/testing/await.h"
 
 namespace holdfast::smtp {
@@ -244,6 +247,61 @@ TEST_F(TcpStreamTest, RefusedConnectionsAreUnavailable) {
       io_, ConnectTcp(io_.get_executor(), Endpoint{*IpAddress::Parse("127.0.0.1"), port}, {}));
   EXPECT_EQ(connected.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(connected.status().message()), HasSubstr("127.0.0.1"));
+}
+
+// A write of several steps, which is between two of them when it is first cancelled.
+class StepsTransport final : public Transport {
+ public:
+  explicit StepsTransport(asio::any_io_executor executor)
+      : executor_(std::move(executor)), room_(executor_) {}
+
+  asio::any_io_executor executor() override { return executor_; }
+  asio::awaitable<absl::StatusOr<size_t>> ReadSome(char*, size_t) override {
+    co_return absl::AbortedError("nothing to read");
+  }
+  asio::awaitable<absl::Status> WriteAll(std::string_view) override {
+    while (cancels_ < 2) {
+      room_.expires_at(Timer::time_point::max());
+      auto [ignored] = co_await room_.async_wait(asio::as_tuple(asio::use_awaitable));
+      (void)ignored;
+    }
+    co_return absl::AbortedError("cancelled");
+  }
+  asio::awaitable<absl::Status> HandshakeServer(std::shared_ptr<const TlsContext>) override {
+    co_return absl::OkStatus();
+  }
+  asio::awaitable<absl::Status> HandshakeClient(std::shared_ptr<const TlsContext>,
+                                                std::string) override {
+    co_return absl::OkStatus();
+  }
+  asio::awaitable<absl::Status> ShutdownSend() override { co_return absl::OkStatus(); }
+  void Cancel() override {
+    ++cancels_;
+    room_.cancel();
+  }
+  void Close() override { room_.cancel(); }
+  absl::StatusOr<size_t> UnsentBytes() const override { return 0; }
+  absl::StatusOr<size_t> UnacknowledgedBytes() const override { return 0; }
+  bool Quiet() const override { return true; }
+  Endpoint local() const override { return {}; }
+  Endpoint peer() const override { return {}; }
+  const TlsFacts& tls() const override { return tls_; }
+  std::optional<std::string> ChannelBinding(std::string_view) const override {
+    return std::nullopt;
+  }
+
+ private:
+  const asio::any_io_executor executor_;
+  Timer room_;
+  int cancels_ = 0;
+  const TlsFacts tls_;
+};
+
+TEST(StepsStreamTest, ADeadlineBetweenTwoStepsOfAWriteIsNotLost) {
+  asio::io_context io;
+  Stream stream(std::make_unique<StepsTransport>(io.get_executor()));
+  stream.ExpireAfter(absl::Milliseconds(10));
+  EXPECT_EQ(Await(io, stream.Write("in steps")).code(), absl::StatusCode::kDeadlineExceeded);
 }
 
 TEST_F(TcpStreamTest, TheDeadlineEndsAWriteThatNobodyReads) {

@@ -6,7 +6,6 @@
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
 #include <cerrno>
@@ -14,6 +13,7 @@
 
 #include "base/check.h"
 #include "base/status.h"
+#include "smtp/stream/timer.h"
 #include "smtp/stream/tls_context.h"
 #include "smtp/stream/tls_stream.h"
 #include "smtp/stream/transport.h"
@@ -144,7 +144,7 @@ class TcpTransport final : public Transport {
 struct ConnectAttempt {
   explicit ConnectAttempt(asio::any_io_executor executor) : socket(executor), timer(executor) {}
   tcp::socket socket;
-  asio::steady_timer timer;
+  Timer timer;
   bool done = false;
   bool expired = false;
 };
@@ -216,6 +216,18 @@ asio::awaitable<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTcp(asio::any_io
                          error.message());
   }
   co_return MakeTcpStream(std::move(attempt->socket), options.stream);
+}
+
+Connector& TcpConnector() {
+  class Tcp final : public Connector {
+   public:
+    asio::awaitable<absl::StatusOr<std::unique_ptr<Stream>>> Connect(
+        asio::any_io_executor executor, Endpoint to, ConnectOptions options) override {
+      return ConnectTcp(std::move(executor), to, std::move(options));
+    }
+  };
+  static Tcp tcp;
+  return tcp;
 }
 
 }  // namespace holdfast::smtp

@@ -7,23 +7,16 @@
 #pragma once
 
 #include <absl/status/statusor.h>
-#include <absl/time/time.h>
 
 #include <boost/asio/ip/tcp.hpp>
 #include <memory>
-#include <optional>
 
 #include "smtp/stream/asio.h"
+#include "smtp/stream/connector.h"
 #include "smtp/stream/ip_address.h"
 #include "smtp/stream/stream.h"
 
 namespace holdfast::smtp {
-
-struct ConnectOptions {
-  absl::Duration timeout = absl::Seconds(30);
-  std::optional<IpAddress> source;  // The address to bind; used only for its own family.
-  StreamOptions stream;
-};
 
 // `socket` is connected.
 std::unique_ptr<Stream> MakeTcpStream(asio::ip::tcp::socket socket,
@@ -32,6 +25,9 @@ std::unique_ptr<Stream> MakeTcpStream(asio::ip::tcp::socket socket,
 asio::awaitable<absl::StatusOr<std::unique_ptr<Stream>>> ConnectTcp(asio::any_io_executor executor,
                                                                     Endpoint to,
                                                                     ConnectOptions options);
+
+// ConnectTcp() as a Connector. Thread-safe; lives for ever.
+Connector& TcpConnector();
 
 // Between our addresses and Asio's.
 asio::ip::tcp::endpoint ToAsio(const Endpoint& endpoint);

@@ -112,6 +112,19 @@ TEST_F(CliTest, QueueSummaryHasARowForEachDestination) {
             "c.example        2  2   0    0\n");
 }
 
+TEST_F(CliTest, DestinationListShowsSharesAndLimits) {
+  AddMessages(2);
+  const Ran ran = Run({"destination", "list"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "attempts of node 1\n"
+            "\n"
+            "DESTINATION  RUNNING  OPEN  WANTED  SHARE  LIMIT  RATE SHARE  RATE LIMIT\n"
+            "b.example          2     3      12      6     20        33.2  100 in 60 s\n"
+            "c.example          2     3      12      6     20        33.2  100 in 60 s\n");
+  EXPECT_EQ(Run({"destination", "list", "--rows", "1001"}).code, 2);
+}
+
 TEST_F(CliTest, QueueListShowsTheMessages) {
   AddMessages(2);
   const Ran ran = Run({"queue", "list"});
@@ -256,6 +269,8 @@ TEST_F(CliTest, HelpHasExamplesAtEveryLevel) {
                                              {"queue", "remove"},
                                              {"queue", "bounce"},
                                              {"queue", "reroute"},
+                                             {"destination"},
+                                             {"destination", "list"},
                                              {"policy"},
                                              {"policy", "check"},
                                              {"policy", "diff"},

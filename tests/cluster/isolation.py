@@ -30,6 +30,10 @@ OPEN_DOTS_MIN = 2
 TAKE_OVER_SECONDS = 30.0
 # Most answers to a final dot are late, so that there is always an attempt past its dot.
 LOCAL_PARTS = ("late", "user", "late", "late", "defer", "late", "user", "reject")
+# Attempts that last three seconds are few a second, however fast mail is accepted: at most some 40 a second come in,
+# which keep some 70 attempts under way at four destinations. What is more would only make a queue to wait for.
+PAUSE_SECONDS = 0.3
+CONNECTIONS_PER_DESTINATION_MAX = 60
 
 
 def settled_dots(world, host):
@@ -125,7 +129,7 @@ def the_leader_is_paused(world):
     """SIGSTOP of a leader for longer than an election takes; it wakes up with attempts at every stage."""
     number, prefix = 1, "pause"
     node, host = world.node(number), cluster_module.host_name(number)
-    loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS)
+    loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS, pause_seconds=PAUSE_SECONDS)
     try:
         get_under_way(world, number)
         groups = groups_led(node)
@@ -170,7 +174,7 @@ def a_node_is_cut_off(world, network):
     number, prefix = 3, "cut"
     node, host = world.node(number), cluster_module.host_name(number)
     others = world.cluster.nodes[:2]
-    loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS)
+    loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS, pause_seconds=PAUSE_SECONDS)
     try:
         get_under_way(world, number)
         groups = groups_led(node)
@@ -210,7 +214,8 @@ def main():
     counter = cases.Cases(options.only)
     sink_options = sink_module.SinkOptions(keep_content=False, defer_tries=1, late_seconds=LATE_SECONDS)
     with sink_module.Sink(sink_options) as sink, proxy.Network() as network:
-        node_options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"}, in_doubt_wait="2s")
+        node_options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"}, in_doubt_wait="2s",
+                                           connections_per_destination_max=CONNECTIONS_PER_DESTINATION_MAX)
         with cluster_module.Cluster(3, node_options, via=network.via) as cluster:
             cluster.start()
             cluster.wait_spread()

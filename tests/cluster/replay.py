@@ -1,7 +1,8 @@
 """A client offers a message again that was accepted, because it never saw the 250: nobody gets it twice.
 
 The client's view decides: it sends the final dot and reads nothing more, so that whatever the node answers is lost
-to it. Then the node dies, or the connection, or the node never hears that the message was committed.
+to it. Then the node dies, or the connection, or the node never hears that the message was committed. And while the
+cluster asks about each message, a node whose disk is slow, or that is paused, keeps no other from accepting.
 
   tests/cluster/replay.py [--only NAME]
 """
@@ -10,21 +11,27 @@ import argparse
 import asyncio
 import itertools
 import re
+import signal
 import sys
 import threading
+import time
 
 import three_nodes  # It also finds ops/lib for the next ones.
 
 import cases
-import cluster as cluster_module
 import harness
 import proxy
 import sink as sink_module
 import smtp_client
+from overload import FaultyCluster, SlowSyncs
 
 SENDER = "sender@load.test"
 QUEUED_AS = re.compile(r"queued as ([0-9A-Z]{16})")
 BODY_BYTES = 3000
+COMMIT_TIMEOUT = 5.0  # Of the node file, which doesn't name it.
+# What the client and a crowded machine may need besides.
+ANSWER_MAX = COMMIT_TIMEOUT + 3.0
+SLOW_SYNC_SECONDS = 0.5
 
 
 class Offer:
@@ -73,6 +80,16 @@ def send(node, identity, recipient, times=1, body_bytes=BODY_BYTES):
     found = [QUEUED_AS.search(reply) for reply in replies]
     cases.expect(all(found), f"answers to the final dot: {replies}")
     return [match.group(1) for match in found]
+
+
+def timed(node, identity):
+    """Seconds to the answer to the final dot, and the answer."""
+    begin = time.monotonic()
+    try:
+        reply = asyncio.run(send_async(node.smtp_port, identity, "user@one.test", 1, BODY_BYTES))[0]
+    except smtp_client.Refused as refused:
+        reply = str(refused)
+    return time.monotonic() - begin, reply
 
 
 def metric(node, name):
@@ -190,6 +207,75 @@ def the_outcome_is_unknown(world, network):
     return f"{answer}: 1 copy"
 
 
+def make_all_ask(world):
+    """By a client that is gone before its 250."""
+    identity = f"gone{next(PROBES)}"
+    offer = Offer(world.node(1), identity, "user@one.test")
+    cases.wait_until(lambda: copies(world, identity) == 1, 30, "its copy", poll=0.01)
+    offer.close()
+    for node in world.cluster.nodes:
+        cases.wait_until(lambda node=node: asks(node), 10, "every node asks", poll=0.02)
+
+
+def a_disk_is_slow(world):
+    """A leader that applies late: others know what it has committed, and answer their clients without its rows."""
+    make_all_ask(world)
+    slow, other = world.node(2), world.node(1)
+    loads = three_nodes.Loads("slowdisk", world.cluster.nodes)
+    try:
+        loads.wait_for(5)
+        with SlowSyncs(world.cluster.faults[2], SLOW_SYNC_SECONDS):
+            loads.wait_for(2)  # It has something to be late with.
+            unanswered = metric(other, "holdfast_replays_unanswered_total")
+            answers = [timed(other, f"beside{number}") for number in range(15)]
+            cases.expect_equal(metric(other, "holdfast_replays_unanswered_total") - unanswered, 0,
+                               f"questions without an answer, of {answers}")
+            refused = [reply for _, reply in answers if not reply.startswith("250 ")]
+            cases.expect(not refused, f"refused beside a slow disk: {refused}")
+            slowest = max(seconds for seconds, _ in answers)
+            cases.expect(slowest < ANSWER_MAX, f"an answer took {slowest:.1f} s")
+            # What the slow node itself accepted is found all the same.
+            offer = Offer(slow, "slowly", "user@one.test")
+            cases.wait_until(lambda: copies(world, "slowly") == 1, 60, "the first copy", poll=0.01)
+            offer.close()
+            before = suppressed(world)
+            send(other, "slowly", "user@one.test")
+            cases.expect_equal(suppressed(world) - before, 1, "replays suppressed")
+    finally:
+        loads.stop()
+    world.settle(loads.acknowledged(), "slowdisk")
+    expect_copies(world, "slowly", 1)
+    return f"15 answers, the slowest after {slowest:.2f} s; a replay of what the slow node accepted was found"
+
+
+def a_node_is_paused(world):
+    """For longer than an election takes. Others answer in time, and once it is missed they accept again."""
+    make_all_ask(world)
+    paused, others = world.node(2), (world.node(1), world.node(3))
+    answers = []
+
+    def accepted(node):
+        answers.append(timed(node, f"paused{len(answers)}"))
+        return answers[-1][1].startswith("250 ")
+
+    paused.process.send_signal(signal.SIGSTOP)
+    begin = time.monotonic()
+    try:
+        for node in others:
+            cases.wait_until(lambda node=node: accepted(node), 30, lambda: f"accepted beside a paused node: {answers}")
+        took = time.monotonic() - begin
+        for number in range(20):
+            cases.expect(accepted(others[number % 2]), f"refused beside a paused node: {answers[-1]}")
+    finally:
+        paused.process.send_signal(signal.SIGCONT)
+    strange = [reply for _, reply in answers if not reply.startswith(("250 ", "451 "))]
+    cases.expect(not strange, f"neither accepted nor put off: {strange}")
+    slowest = max(seconds for seconds, _ in answers)
+    cases.expect(slowest < ANSWER_MAX, f"an answer took {slowest:.1f} s")
+    world.heal()
+    return f"both others accepted after {took:.1f} s, then 20 more; the slowest answer took {slowest:.2f} s"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only")
@@ -199,13 +285,16 @@ def main():
     with sink_module.Sink(sink_options) as sink, proxy.Network() as network:
         node_options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{sink.port}"}, in_doubt_wait="2s",
                                            retry_waits=("4s",))
-        with cluster_module.Cluster(3, node_options, via=network.via) as cluster:
+        with FaultyCluster(3, node_options, via=network.via) as cluster:
             cluster.start()
             cluster.wait_spread()
             world = three_nodes.World(cluster, sink)
             counter.run("nobody asks while all is well", nobody_asks_while_all_is_well, world)
             # Before a node was lost: a node that must ask, and hears no answer, would rightly store nothing.
             counter.run("the outcome is unknown", the_outcome_is_unknown, world, network)
+            # Before a node is restarted, which is then without the library.
+            counter.run("a disk is slow while the cluster asks", a_disk_is_slow, world)
+            counter.run("a node is paused while the cluster asks", a_node_is_paused, world)
             counter.run("the node dies, delivered", the_node_dies, world, "user@one.test", True)
             counter.run("the node dies, queued", the_node_dies, world, "defer@one.test", False)
             counter.run("the connection breaks", the_connection_breaks, world)

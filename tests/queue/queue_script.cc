@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "queue/queue_view.h"
+#include "queue/schedule/attempt_permits.h"
 #include "queue/schedule/scheduler.h"
 #include "queue/state/invariants.h"
 #include "queue/state/unconfirmed.h"
@@ -69,7 +70,10 @@ command::Result ResultOf(const std::string& name) {
 
 class Script {
  public:
-  Script() : scheduler_({}, [](std::string_view) { return DestinationLimits(); }) {}
+  Script()
+      : permits_({}, nullptr),
+        scheduler_(
+            {}, [](std::string_view) { return DestinationLimits(); }, permits_, 1) {}
 
   std::string Run(const std::string& text) {
     const Line line = Parse(text);
@@ -383,6 +387,7 @@ class Script {
   }
 
   TestQueue queue_{false};
+  AttemptPermits permits_;
   Scheduler scheduler_;
   std::map<UnitKey, uint64_t> granted_;
   absl::Time now_ = absl::UnixEpoch();

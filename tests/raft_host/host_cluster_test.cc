@@ -100,10 +100,17 @@ TEST(HostClusterTest, AReadSeesWhatWasAcknowledgedBefore) {
   const NodeId leader = cluster.AwaitLeader();
   const ProposeResult result = cluster.Propose(leader, "x");
   std::optional<absl::StatusOr<ReadPoint>> point;
-  cluster.host(leader).Read(kGroup, [&](const absl::StatusOr<ReadPoint>& p) { point = p; });
+  std::vector<LogIndex> confirmed;
+  cluster.host(leader).Read(
+      kGroup, [&](const absl::StatusOr<ReadPoint>& p) { point = p; },
+      [&](const ReadPoint& p) {
+        EXPECT_FALSE(point.has_value());
+        confirmed.push_back(p.index);
+      });
   ASSERT_TRUE(cluster.RunUntil([&] { return point.has_value(); }));
   ASSERT_TRUE(point->ok()) << point->status();
   EXPECT_GE((*point)->index, result.index);
+  EXPECT_EQ(confirmed, std::vector<LogIndex>{(*point)->index});
 }
 
 TEST(HostClusterTest, AReadWithoutAMajorityIsNotAnswered) {
@@ -111,7 +118,9 @@ TEST(HostClusterTest, AReadWithoutAMajorityIsNotAnswered) {
   const NodeId leader = cluster.AwaitLeader();
   cluster.CutOff(leader);
   std::optional<absl::StatusOr<ReadPoint>> point;
-  cluster.host(leader).Read(kGroup, [&](const absl::StatusOr<ReadPoint>& p) { point = p; });
+  cluster.host(leader).Read(
+      kGroup, [&](const absl::StatusOr<ReadPoint>& p) { point = p; },
+      [](const ReadPoint&) { ADD_FAILURE() << "confirmed by nobody"; });
   ASSERT_TRUE(cluster.RunUntil([&] { return point.has_value(); }));
   // Without its followers the leader steps down before the read's own deadline.
   EXPECT_EQ(point->status().code(), absl::StatusCode::kFailedPrecondition);

@@ -27,7 +27,8 @@ struct FloorArguments {
 struct FloorOutcome {
   std::string error;  // Empty: all checks held.
   uint64_t hash = 0;
-  std::string tally;  // What happened, in words.
+  std::string tally;             // What happened, in words.
+  double simulated_seconds = 0;  // 0: the floor does not count them.
 };
 
 struct Floor {
@@ -40,5 +41,6 @@ struct Floor {
 
 Floor CoreFloor();
 Floor HostFloor();
+Floor NodeFloor();
 
 }  // namespace holdfast::raft_test

@@ -2,6 +2,7 @@
 #include "tests/raft/group_sim.h"
 #include "tests/sim/floor.h"
 #include "tests/sim/host_sim.h"
+#include "tests/sim/node_sim.h"
 
 namespace holdfast::raft_test {
 namespace {
@@ -28,6 +29,16 @@ HostSimOptions HostOptions(const FloorArguments& arguments) {
   using Aim = HostSimOptions::Aim;
   if (arguments.aim >= 0) options.aim = arguments.aim > 0 ? Aim::kAlways : Aim::kNever;
   options.mutation = static_cast<raft::HostMutation>(arguments.mutation);
+  return options;
+}
+
+NodeSimOptions NodeOptions(const FloorArguments& arguments) {
+  NodeSimOptions options;
+  options.seed = arguments.seed;
+  if (arguments.seconds > 0) options.seconds = arguments.seconds;
+  options.nodes = arguments.nodes;
+  options.trace = arguments.trace;
+  options.mutation = static_cast<node::NodeMutation>(arguments.mutation);
   return options;
 }
 
@@ -73,6 +84,29 @@ Floor HostFloor() {
     const std::string aim = arguments.aim < 0 ? "" : format(" --aim {}", arguments.aim);
     return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}{}", options.seed,
                   options.seconds, options.nodes, static_cast<int>(options.mutation), members, aim);
+  };
+  return floor;
+}
+
+Floor NodeFloor() {
+  Floor floor;
+  floor.name = "node";
+  floor.run = [](const FloorArguments& arguments) {
+    const NodeSimResult result = RunNodeSim(NodeOptions(arguments));
+    return FloorOutcome{
+        result.error, result.hash,
+        format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged, {} "
+               "recipients delivered, {} failed, {} taken by remotes, {} attempts in doubt, {} "
+               "recipients twice, {} messages offered again",
+               result.events, result.elected, result.crashes, result.sent, result.acknowledged,
+               result.delivered, result.failed, result.taken, result.doubts, result.repeats,
+               result.offered_again),
+        result.simulated_seconds};
+  };
+  floor.replay = [](const FloorArguments& arguments) {
+    const NodeSimOptions options = NodeOptions(arguments);
+    return format("--floor node --seed {} --seconds {} --nodes {} --mutation {}", options.seed,
+                  options.seconds, options.nodes, static_cast<int>(options.mutation));
   };
   return floor;
 }

@@ -65,6 +65,11 @@ class HostChecker {
   void OnInstalled(NodeId node, GroupId group, raft::LogIndex last);
   void OnLeading(NodeId node, GroupId group, raft::Term term);
 
+  // For machines that are not SimMachines: a committed entry ended the body's life.
+  void OnEnded(const raft::BodyKey& body, raft::LogIndex by) {
+    FactsOf(body.group).ended.emplace(body, by);
+  }
+
   // --- Clients ---
   struct Asked {
     GroupId group;

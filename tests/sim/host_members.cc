@@ -215,11 +215,13 @@ void HostMembers::DutyOf(HostNode& node) {
         Decide(std::move(next));
       }
     }
-    const auto may_leave = [&](NodeId one) {
-      return group.group != kControl || LeftQueueGroups(one);
-    };
-    const std::optional<node::MemberStep> step =
-        node::NextMemberStep(group, node.id(), rows, may_leave);
+    const bool is_control = group.group == kControl;
+    const node::MemberRules may{[&](NodeId one) { return !is_control || LeftQueueGroups(one); },
+                                [&](NodeId one) {
+                                  return is_control ||
+                                         node::IsMember(one, *node.host().Status(kControl));
+                                }};
+    const std::optional<node::MemberStep> step = node::NextMemberStep(group, node.id(), rows, may);
     if (!step) continue;
     if (step->leave_first) {
       HandOver(node, group);

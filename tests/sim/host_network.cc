@@ -1,6 +1,7 @@
 #include "tests/sim/host_network.h"
 
 #include <iterator>
+#include <vector>
 
 namespace holdfast::raft_test {
 
@@ -140,7 +141,84 @@ void HostNetwork::EndFetch(uint64_t number, const absl::Status& status) {
   from.AfterCall();
 }
 
+// What does not pass is like a connection that is there and mute: the question may have been heard.
+void HostNetwork::Call(HostNode& from, NodeId to, std::string request, absl::Duration timeout,
+                       raft::CallReply done) {
+  const bool known = nodes_.contains(to);
+  if (!known || to == from.id() || (!nodes_.at(to)->running() && shared_.luck.OneIn(2))) {
+    return done(absl::UnavailableError("no connection"));
+  }
+  const uint64_t number = next_call_++;
+  calls_.emplace(number, Calling{from.id(), to, std::move(done)});
+  shared_.loop.After(timeout, [this, number] {
+    EndCall(number, absl::DeadlineExceededError("no answer in time"));
+  });
+  shared_.loop.After(UpTo(weather_.queue_max) + UpTo(weather_.delay_max),
+                     [this, number, from = from.id(), to, request = std::move(request)]() mutable {
+                       DeliverCall(number, from, to, std::move(request));
+                     });
+}
+
+// It may still arrive when the one who asked is gone.
+void HostNetwork::DeliverCall(uint64_t number, NodeId from, NodeId to, std::string request) {
+  if (!Passes(from, to)) return;
+  HostNode& node = *nodes_.at(to);
+  if (node.paused_until() > shared_.loop.now()) {
+    return shared_.loop.At(node.paused_until(),
+                           [this, number, from, to, request = std::move(request)]() mutable {
+                             DeliverCall(number, from, to, std::move(request));
+                           });
+  }
+  shared_.trace.Note("call", {from.value(), to.value(), number, request.size()});
+  // Answers come from anywhere within the node, and leave it later.
+  auto reply = [this, number, to, life = node.life()](absl::StatusOr<std::string> answer) {
+    shared_.loop.After(UpTo(weather_.delay_max),
+                       [this, number, to, life, answer = std::move(answer)]() mutable {
+                         const auto it = calls_.find(number);
+                         if (it == calls_.end() || nodes_.at(to)->life() != life) return;
+                         if (!Passes(to, it->second.from)) return;
+                         EndCall(number, std::move(answer));
+                       });
+  };
+  node.inside().OnCall(from, std::move(request), std::move(reply));
+  node.AfterCall();
+}
+
+void HostNetwork::EndCall(uint64_t number, absl::StatusOr<std::string> answer) {
+  const auto it = calls_.find(number);
+  if (it == calls_.end()) return;
+  HostNode& from = *nodes_.at(it->second.from);
+  if (from.paused_until() > shared_.loop.now()) {
+    return shared_.loop.At(from.paused_until(),
+                           [this, number, answer = std::move(answer)]() mutable {
+                             EndCall(number, std::move(answer));
+                           });
+  }
+  const raft::CallReply done = std::move(it->second.done);
+  calls_.erase(it);
+  shared_.trace.Note("answer",
+                     {from.id().value(), number, static_cast<uint64_t>(answer.status().code())});
+  done(std::move(answer));
+  from.AfterCall();
+}
+
 void HostNetwork::Forget(NodeId node) {
+  // Destroyed when the map is whole again: what dies with them may call.
+  std::vector<raft::CallReply> dropped;
+  for (auto it = calls_.begin(); it != calls_.end();) {
+    if (it->second.from != node) {
+      if (it->second.to == node) {
+        shared_.loop.After(UpTo(weather_.late_max), [this, number = it->first] {
+          EndCall(number, absl::DeadlineExceededError("the connection broke"));
+        });
+      }
+      ++it;
+      continue;
+    }
+    dropped.push_back(std::move(it->second.done));
+    it = calls_.erase(it);
+  }
+  dropped.clear();
   for (auto it = fetches_.begin(); it != fetches_.end();) {
     Fetching& fetch = it->second;
     if (fetch.from == node) {

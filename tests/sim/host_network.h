@@ -40,7 +40,10 @@ class HostNetwork {
   void Send(HostNode& from, NodeId to, GroupId group, raft::Message message);
   void Fetch(HostNode& from, NodeId peer, std::string request,
              std::shared_ptr<raft::FetchSink> sink);
-  // The node's life ends: its fetches are dropped, and those from it break.
+  // As Transport::Call(): `done` is heard in the life that asked, or not at all.
+  void Call(HostNode& from, NodeId to, std::string request, absl::Duration timeout,
+            raft::CallReply done);
+  // The node's life ends: its fetches and calls are dropped, and those to it break.
   void Forget(NodeId node);
 
   // One direction.
@@ -71,6 +74,13 @@ class HostNetwork {
     std::unique_ptr<raft::FetchSource> source;
   };
 
+  // A question without its answer.
+  struct Calling {
+    NodeId from;
+    NodeId to;
+    raft::CallReply done;
+  };
+
   absl::Duration UpTo(absl::Duration most);
   NodeId AnyNode();
   void CutOff(NodeId alone);
@@ -84,6 +94,8 @@ class HostNetwork {
   bool Passes(NodeId from, NodeId to);
   // Runs `step` at `node` for fetch `number` after a while, unless it has broken by then.
   void FetchLater(uint64_t number, NodeId node, std::function<void(uint64_t)> step);
+  void DeliverCall(uint64_t number, NodeId from, NodeId to, std::string request);
+  void EndCall(uint64_t number, absl::StatusOr<std::string> answer);
   void GivePiece(uint64_t number);
   void TakePiece(uint64_t number, std::string piece);
   void EndFetch(uint64_t number, const absl::Status& status);
@@ -95,6 +107,8 @@ class HostNetwork {
   std::set<std::pair<NodeId, NodeId>> cut_;
   std::map<uint64_t, Fetching> fetches_;
   uint64_t next_fetch_ = 1;
+  std::map<uint64_t, Calling> calls_;
+  uint64_t next_call_ = 1;
   uint64_t delivered_ = 0;
 };
 

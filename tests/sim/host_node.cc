@@ -19,25 +19,46 @@ class HostNode::Wire final : public raft::Transport {
   void Fetch(NodeId peer, std::string request, std::shared_ptr<raft::FetchSink> sink) override {
     node_.links_.fetch(node_, peer, std::move(request), std::move(sink));
   }
-  void Call(NodeId, std::string, absl::Duration, raft::CallReply done) override {
-    done(absl::UnavailableError("this network carries no calls"));
+  void Call(NodeId to, std::string request, absl::Duration timeout, raft::CallReply done) override {
+    if (!node_.links_.call) return done(absl::UnavailableError("this network carries no calls"));
+    node_.links_.call(node_, to, std::move(request), timeout, std::move(done));
   }
 
  private:
   HostNode& node_;
 };
 
+// No more than a SimMachine for each group.
+class HostNode::MachinesOnly final : public NodeInside {
+ public:
+  explicit MachinesOnly(HostNode& node) {
+    for (const GroupId group : node.groups()) {
+      machines_[group] = std::make_unique<SimMachine>(group, node.watcher_);
+      if (node.forgetful_) continue;
+      node.shared_.checker.OnOpened(node.id(), *node.store_->LoadGroup(group));
+    }
+  }
+  raft::StateMachine& Machine(GroupId group) override { return *machines_.at(group); }
+
+ private:
+  std::map<GroupId, std::unique_ptr<SimMachine>> machines_;
+};
+
 HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
-                   const std::vector<NodeId>& voters, uint32_t queue_groups, Links links)
+                   const std::vector<NodeId>& voters, uint32_t queue_groups, Links links,
+                   MakeInside make_inside, absl::Time began)
     : shared_(shared),
       options_(options),
       voters_(voters),
       queue_groups_(queue_groups),
       links_(std::move(links)),
-      clock_(shared.loop, absl::Seconds(static_cast<int64_t>(1000 * options.self.value()))),
+      make_inside_(std::move(make_inside)),
+      clock_(shared.loop, absl::Seconds(static_cast<int64_t>(1000 * options.self.value())),
+             began + absl::Seconds(static_cast<int64_t>(
+                         make_inside_ ? options.self.value() : 1000 * options.self.value()))),
       luck_(shared.luck.Next()),
       contexts_{SimContext([this] { Wake(kRaft); }), SimContext([this] { Wake(kStorage); }),
-                SimContext([this] { Wake(kApply); })} {
+                SimContext([this] { Wake(kApply); }), SimContext([this] { Wake(kIo); })} {
   // A node that has forgotten lives in the past: what it says there is heard by nobody.
   watcher_.applied = [this](const SimApplied& applied) {
     if (forgetful_) return;
@@ -60,6 +81,8 @@ HostNode::HostNode(const SimShared& shared, const raft::GroupHostOptions& option
                                       raft::SeedsOfCluster(voters_, queue_groups_));
   HOLDFAST_CHECK(created.ok()) << created.status();
 }
+
+raft::Transport& HostNode::wire() { return *wire_; }
 
 HostNode::~HostNode() {
   if (running()) End(/*cut_power=*/true);
@@ -97,34 +120,34 @@ bool HostNode::Start() {
   if (lost_image_ && !forgetful_) {
     shared_.checker.Fail(format("node {}: a store that lost synced writes opens", id().value()));
   }
+  for (SimContext& context : contexts_) context.Revive();
   store_ = *std::move(store);
-  for (const GroupId group : groups()) {
-    machines_[group] = std::make_unique<SimMachine>(group, watcher_);
-    if (!forgetful_) shared_.checker.OnOpened(id(), *store_->LoadGroup(group));
-  }
   wire_ = std::make_unique<Wire>(*this);
   raft::GroupHostOptions options = options_;
   options.seed = luck_.Next() | 1;
   host_ = std::make_unique<raft::GroupHost>(
       options, raft::GroupHostContexts{contexts_[kRaft], contexts_[kStorage], contexts_[kApply]},
       *store_, *wire_, clock_,
-      [this](GroupId group) -> raft::StateMachine& { return *machines_.at(group); });
+      [this](GroupId group) -> raft::StateMachine& { return inside_->Machine(group); });
+  inside_ = make_inside_ ? make_inside_(*this) : std::make_unique<MachinesOnly>(*this);
   const absl::Status started = host_->Start();
   HOLDFAST_CHECK(started.ok()) << started;
+  inside_->Begin();
   shared_.trace.Note("starts", {id().value(), life_});
   const absl::Duration phase = options_.tick * (static_cast<double>(luck_.Below(1000)) / 1000.0);
   shared_.loop.After(phase, [this, life = life_] { Tick(life); });
-  links_.greet(*this);
+  if (links_.greet) links_.greet(*this);
   return true;
 }
 
 // Members in the order in which the process would lose them: nothing of it acts any more.
 void HostNode::End(bool cut_power) {
   ++life_;
+  inside_->End();
   links_.forget(id());
   host_.reset();
-  for (SimContext& context : contexts_) context.Clear();
-  machines_.clear();
+  for (SimContext& context : contexts_) context.Kill();
+  inside_.reset();
   store_.reset();
   wire_.reset();
   paused_until_ = absl::ZeroDuration();
@@ -206,7 +229,8 @@ void HostNode::PauseUntil(absl::Duration time) {
 void HostNode::Wake(Lane lane) {
   const absl::Duration most = lane == kRaft      ? pace_.raft_max
                               : lane == kStorage ? pace_.disk_max
-                                                 : pace_.apply_max;
+                              : lane == kApply   ? pace_.apply_max
+                                                 : pace_.io_max;
   const absl::Duration takes = most * (static_cast<double>(luck_.Below(1000)) / 1000.0);
   shared_.loop.After(takes, [this, lane, life = life_] { Turn(lane, life); });
 }
@@ -217,6 +241,7 @@ void HostNode::Turn(Lane lane, uint64_t life) {
     return shared_.loop.At(paused_until_, [this, lane, life] { Turn(lane, life); });
   }
   contexts_[lane].RunOne();
+  if (lane == kApply) inside_->AfterApply();
   AfterCall();
   if (life != life_) return;
   if (stopping_ && host_->stopped()) return FinishStop();
@@ -225,7 +250,10 @@ void HostNode::Turn(Lane lane, uint64_t life) {
 
 void HostNode::Tick(uint64_t life) {
   if (life != life_ || !running()) return;
-  if (paused_until_ <= shared_.loop.now()) host_->Tick();
+  if (paused_until_ <= shared_.loop.now()) {
+    host_->Tick();
+    inside_->Tick();
+  }
   shared_.loop.After(options_.tick, [this, life] { Tick(life); });
 }
 

@@ -40,16 +40,43 @@ struct NodePace {
   absl::Duration raft_max = absl::Microseconds(100);
   absl::Duration disk_max = absl::Milliseconds(5);
   absl::Duration apply_max = absl::Microseconds(500);
+  absl::Duration io_max = absl::Microseconds(200);
+};
+
+class HostNode;
+
+// What stands around a node's host in one life: the state machines, and whatever else acts there.
+// Made when store and host are, before the host starts.
+class NodeInside {
+ public:
+  virtual ~NodeInside() = default;
+  virtual raft::StateMachine& Machine(GroupId group) = 0;
+  // The host has started.
+  virtual void Begin() {}
+  virtual void Tick() {}
+  // The life ends, with or without an order to stop: nothing acts on the host from here on.
+  virtual void End() {}
+  virtual void OnCall(NodeId /*peer*/, std::string /*request*/, raft::CallReply reply) {
+    reply(absl::UnavailableError("this node answers no calls"));
+  }
+  // A task ran in the apply context.
+  virtual void AfterApply() {}
 };
 
 class HostNode {
  public:
+  // Of a cluster whose state machines are SimMachines when there is no `inside`.
+  using MakeInside = std::function<std::unique_ptr<NodeInside>(HostNode& node)>;
+
   // The network, as a node sees it.
   struct Links {
     std::function<void(HostNode& from, NodeId to, GroupId group, raft::Message message)> send;
     std::function<void(HostNode& from, NodeId peer, std::string request,
                        std::shared_ptr<raft::FetchSink> sink)>
         fetch;
+    std::function<void(HostNode& from, NodeId to, std::string request, absl::Duration timeout,
+                       raft::CallReply done)>
+        call;
     // The node's life ends: whatever is under way from or to it is let go.
     std::function<void(NodeId node)> forget;
     // The node has started.
@@ -58,7 +85,8 @@ class HostNode {
 
   // Without `voters`: made to join a cluster that there is.
   HostNode(const SimShared& shared, const raft::GroupHostOptions& options,
-           const std::vector<NodeId>& voters, uint32_t queue_groups, Links links);
+           const std::vector<NodeId>& voters, uint32_t queue_groups, Links links,
+           MakeInside make_inside = nullptr, absl::Time began = absl::UnixEpoch());
   ~HostNode();
 
   NodeId id() const { return options_.self; }
@@ -100,9 +128,19 @@ class HostNode {
   absl::Duration paused_until() const { return paused_until_; }
 
   raft::GroupHost& host() { return *host_; }
+  NodeInside& inside() { return *inside_; }
+  raft::Store& store() { return *store_; }
+  raft::Transport& wire();
+  Context& apply_context() { return contexts_[kApply]; }
+  // For the inside's threads: one more lane, with the pace of io_max.
+  Context& io_context() { return contexts_[kIo]; }
+  const raft::GroupHostOptions& options() const { return options_; }
+  const std::vector<NodeId>& voters() const { return voters_; }
+  const SimShared& shared() const { return shared_; }
   raft::SimDisk& disk() { return disk_; }
   const raft::SimDisk& disk() const { return disk_; }
   const SimClock& clock() const { return clock_; }
+  void JumpClock(absl::Duration by) { clock_.Jump(by); }
   NodePace& pace() { return pace_; }
   // What the checker may rely on: see HostChecker.
   const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }
@@ -113,7 +151,8 @@ class HostNode {
 
  private:
   class Wire;
-  enum Lane { kRaft, kStorage, kApply };
+  class MachinesOnly;
+  enum Lane { kRaft, kStorage, kApply, kIo };
 
   raft::SimStoreOptions StoreOptions();
   void Wake(Lane lane);
@@ -129,7 +168,8 @@ class HostNode {
   const std::vector<NodeId> voters_;
   const uint32_t queue_groups_;
   const Links links_;
-  const SimClock clock_;
+  const MakeInside make_inside_;
+  SimClock clock_;
   Random luck_;
   SimMachine::Watcher watcher_;
   NodePace pace_;
@@ -146,10 +186,10 @@ class HostNode {
   absl::Duration paused_until_ = absl::ZeroDuration();
 
   std::unique_ptr<raft::Store> store_;
-  std::map<GroupId, std::unique_ptr<SimMachine>> machines_;
   std::unique_ptr<Wire> wire_;
-  std::array<SimContext, 3> contexts_;
+  std::array<SimContext, 4> contexts_;
   std::unique_ptr<raft::GroupHost> host_;
+  std::unique_ptr<NodeInside> inside_;
 };
 
 }  // namespace holdfast::raft_test

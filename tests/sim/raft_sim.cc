@@ -3,7 +3,8 @@
 //   raft_sim --seed N [--trace]  one seed, twice: both runs must be equal
 //   raft_sim --seeds N           seeds 1 to N, on each floor
 //   raft_sim --minutes N         fresh seeds for that long, shared by the floors
-//   --floor core|host|both       core: groups of cores; host: whole GroupHosts on simulated stores
+//   --floor core|host|node|both  core: groups of cores; host: whole GroupHosts on simulated stores;
+//                                node: whole relay nodes; both: the first two
 //   --from N                     the first seed of the latter two
 //   --jobs N                     processes that share the seeds
 //   --twice-in N                 one seed in N is run twice, and must be equal (default 10)
@@ -12,16 +13,20 @@
 //
 // Each seed runs in a process of its own, for a broken invariant ends it. Ends with the count of
 // seeds; on failure prints what broke and the command that replays it.
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 #include <string>
 #include <vector>
 
+#include "base/check.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "tests/raft/apart.h"
@@ -91,10 +96,19 @@ bool Parse(int argc, char** argv, Arguments& arguments) {
     const uint64_t value = std::strtoull(argv[i], &end, 10);
     if (end == argv[i] || *end != '\0' || !ParseNumber(name, value, arguments)) return false;
   }
-  const bool known =
-      arguments.floor == "core" || arguments.floor == "host" || arguments.floor == "both";
+  const bool known = arguments.floor == "core" || arguments.floor == "host" ||
+                     arguments.floor == "node" || arguments.floor == "both";
   return known && arguments.jobs > 0 && arguments.twice_in > 0 &&
          (arguments.seed > 0) + (arguments.seeds > 0) + (arguments.minutes > 0) == 1;
+}
+
+// What the processes of all seeds simulated, in milliseconds; they share its page.
+std::atomic<uint64_t>* SimulatedMs() {
+  static void* const page = mmap(nullptr, sizeof(std::atomic<uint64_t>), PROT_READ | PROT_WRITE,
+                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  HOLDFAST_CHECK(page != MAP_FAILED);
+  static auto* const count = new (page) std::atomic<uint64_t>(0);
+  return count;
 }
 
 std::string Replay(const Floor& floor, const FloorArguments& run) {
@@ -105,8 +119,11 @@ std::string Replay(const Floor& floor, const FloorArguments& run) {
 std::string RunApartFrom(const Floor& floor, const FloorArguments& run, bool twice) {
   return RunApart([&] {
     const FloorOutcome first = floor.run(run);
+    const auto ms = static_cast<uint64_t>(1000 * first.simulated_seconds);
+    SimulatedMs()->fetch_add(ms);
     if (!first.error.empty() || !twice) return first.error;
     const FloorOutcome second = floor.run(run);
+    SimulatedMs()->fetch_add(ms);
     if (first.hash == second.hash && second.error.empty()) return std::string();
     return format("the same seed gave another run: hashes {:016x} and {:016x}", first.hash,
                   second.hash);
@@ -190,14 +207,16 @@ int Main(int argc, char** argv) {
     std::fprintf(
         stderr,
         "usage: raft_sim --seed N [--trace] | --seeds N | --minutes N\n"
-        "  [--floor core|host|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
+        "  [--floor core|host|node|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
         "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--aim 0|1] [--mutation N]\n");
     return 2;
   }
   SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.
   std::vector<Floor> floors;
-  if (arguments.floor != "host") floors.push_back(CoreFloor());
-  if (arguments.floor != "core") floors.push_back(HostFloor());
+  const std::string& chosen = arguments.floor;
+  if (chosen == "core" || chosen == "both") floors.push_back(CoreFloor());
+  if (chosen == "host" || chosen == "both") floors.push_back(HostFloor());
+  if (chosen == "node") floors.push_back(NodeFloor());
   const auto all_of_it = std::chrono::minutes(arguments.minutes);
   Counts sum;
   for (const Floor& floor : floors) {
@@ -207,10 +226,17 @@ int Main(int argc, char** argv) {
       counts.failed = static_cast<uint64_t>(RunOne(floor, arguments.run));
       counts.passed = 1 - counts.failed;
     } else {
-      counts = RunFloor(floor, arguments, SteadyClock::now() + all_of_it / floors.size());
-      std::printf("%s: %llu seeds passed, %llu failed\n", floor.name.c_str(),
+      const SteadyClock::time_point began = SteadyClock::now();
+      const uint64_t before_ms = *SimulatedMs();
+      counts = RunFloor(floor, arguments, began + all_of_it / floors.size());
+      const std::chrono::duration<double> took = SteadyClock::now() - began;
+      const double simulated = static_cast<double>(*SimulatedMs() - before_ms) / 1000;
+      std::printf("%s: %llu seeds passed, %llu failed, in %.0f s", floor.name.c_str(),
                   static_cast<unsigned long long>(counts.passed),
-                  static_cast<unsigned long long>(counts.failed));
+                  static_cast<unsigned long long>(counts.failed), took.count());
+      if (simulated > 0)
+        std::printf(", %.0f simulated seconds per second", simulated / took.count());
+      std::printf("\n");
       std::fflush(stdout);
     }
     sum.passed += counts.passed;

@@ -16,6 +16,7 @@ class SimContext final : public Context {
   explicit SimContext(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   void Post(Task task) override {
+    if (dead_) return;
     tasks_.push_back(std::move(task));
     if (awake_) return;
     awake_ = true;
@@ -41,20 +42,22 @@ class SimContext final : public Context {
   }
   bool idle() const { return tasks_.empty(); }
 
-  // The process died: what waited is forgotten.
-  void Clear() {
+  // The process died: what waited is forgotten, and what comes until Revive() too, for what dies
+  // with the process may post once more.
+  void Kill() {
+    dead_ = true;
     std::deque<Task> forgotten;
     std::swap(forgotten, tasks_);
-    awake_ = true;  // Tasks may post when they are destroyed; nobody is to be woken for those.
     forgotten.clear();
-    tasks_.clear();
     awake_ = false;
   }
+  void Revive() { dead_ = false; }
 
  private:
   const std::function<void()> wake_;
   std::deque<Task> tasks_;
   bool awake_ = false;
+  bool dead_ = false;
 };
 
 }  // namespace holdfast::raft_test

@@ -62,17 +62,24 @@ class SimLoop {
   std::priority_queue<Waiting> waiting_;
 };
 
-// A node's clock: the loop's time since the node's own beginning.
+// A node's clock: the loop's time since the node's own beginning, and what it takes for the wall's.
 class SimClock final : public Clock {
  public:
-  SimClock(const SimLoop& loop, absl::Duration offset) : loop_(loop), offset_(offset) {}
-  absl::Time Now() const override { return absl::UnixEpoch() + SinceBoot(); }
+  SimClock(const SimLoop& loop, absl::Duration offset)
+      : SimClock(loop, offset, absl::UnixEpoch() + offset) {}
+  // `began`: wall time at the loop's beginning.
+  SimClock(const SimLoop& loop, absl::Duration offset, absl::Time began)
+      : loop_(loop), offset_(offset), began_(began) {}
+  absl::Time Now() const override { return began_ + loop_.now(); }
   absl::Duration SinceBoot() const override { return loop_.now() + offset_; }
   absl::Duration offset() const { return offset_; }
+  // Somebody sets the wall's clock.
+  void Jump(absl::Duration by) { began_ += by; }
 
  private:
   const SimLoop& loop_;
   const absl::Duration offset_;
+  absl::Time began_;
 };
 
 class SimTrace {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
+#include <string>
 
 #include "base/clock.h"
 #include "base/status.h"
@@ -230,6 +232,30 @@ absl::Status FakeAdminBackend::NodeDrain(const node::AdminCall& call,
 absl::Status FakeAdminBackend::NodeUndrain(const node::AdminCall& call) {
   MutexLock lock(mutex_);
   return Note(call, "node undrain");
+}
+
+absl::Status FakeAdminBackend::DestinationList(const node::AdminCall& call,
+                                               const admin::DestinationListRequest& request,
+                                               admin::DestinationListResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(Note(call, "destination list"));
+  response->set_node_id(1);
+  std::set<std::string> names;
+  for (const auto& message : messages_) names.insert(message.message().destination());
+  for (const std::string& name : names) {
+    if (static_cast<uint32_t>(response->destinations_size()) == request.rows_max()) break;
+    admin::DestinationUse& use = *response->add_destinations();
+    use.set_destination(name);
+    use.set_running(2);
+    use.set_open(3);
+    use.set_wanted(12);
+    use.set_share(6);
+    use.set_limit(20);
+    use.set_rate_share(33.25);
+    use.set_rate_limit(100);
+    use.set_rate_period_seconds(60);
+  }
+  return absl::OkStatus();
 }
 
 absl::Status FakeAdminBackend::QueueSummary(const node::AdminCall& call,

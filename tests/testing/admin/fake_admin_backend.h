@@ -48,6 +48,9 @@ class FakeAdminBackend final : public node::AdminBackend {
   absl::Status NodeDrain(const node::AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const node::AdminCall& call) override;
+  absl::Status DestinationList(const node::AdminCall& call,
+                               const admin::DestinationListRequest& request,
+                               admin::DestinationListResponse* response) override;
   absl::Status QueueSummary(const node::AdminCall& call, const admin::QueueSummaryRequest& request,
                             admin::QueueSummaryResponse* response) override;
   absl::Status QueueList(const node::AdminCall& call, const admin::QueueListRequest& request,

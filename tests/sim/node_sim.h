@@ -1,0 +1,119 @@
+// tests/sim/node_sim.h
+// NodeSim runs a cluster of whole relay nodes in one thread, from a seed: HostNodes with a MailNode
+// inside, clients that send mail, remotes that take it or not. Faults for a while; then everything
+// heals, and within bounded time each message must have come to its end, and all nodes agree.
+// HostChecker and MailChecker watch all along.
+// Threads: thread-compatible; one simulation at a time (the timers' clock is the process's).
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/sim/host_network.h"
+#include "tests/sim/mail_clients.h"
+
+namespace holdfast::raft_test {
+
+struct NodeSimOptions {
+  uint64_t seed = 1;
+  int seconds = 30;  // Of simulated time, with faults.
+  int nodes = 0;     // 0: the seed decides: 3 to 5.
+  bool trace = false;
+  node::NodeMutation mutation = node::NodeMutation::kNone;
+};
+
+struct NodeSimResult {
+  std::string error;  // Empty: all checks held.
+  uint64_t hash = 0;  // Of all that happened: equal for equal options.
+  uint64_t events = 0;
+  uint64_t elected = 0;
+  uint64_t crashes = 0;
+  uint64_t sent = 0;
+  uint64_t acknowledged = 0;
+  uint64_t delivered = 0;  // Recipients.
+  uint64_t failed = 0;
+  uint64_t taken = 0;    // By remotes, messages and notices.
+  uint64_t repeats = 0;  // Recipients whose message a remote took again.
+  uint64_t doubts = 0;
+  uint64_t offered_again = 0;  // Messages, by clients that did not know.
+  double simulated_seconds = 0;
+};
+
+class NodeSim {
+ public:
+  explicit NodeSim(const NodeSimOptions& options);
+  ~NodeSim();
+  NodeSimResult Run();
+
+ private:
+  // Mean time between two faults of a kind.
+  struct Weather {
+    absl::Duration crash;
+    absl::Duration pause;
+    absl::Duration cut;
+    absl::Duration transfer;
+    absl::Duration stall;
+    absl::Duration outage;
+    absl::Duration policy;
+    absl::Duration drain;
+    absl::Duration jump;
+    absl::Duration full;  // A disk.
+    absl::Duration bad;   // A disk fails again and again.
+  };
+
+  void DrawHostOptions();
+  void DrawWeather();
+  void DrawRemotes();
+  std::string DrawPolicy();
+  void ChangePolicy();
+  void DrainOne();
+  void JumpClock();
+  void FillDisk();
+  void SpoilDisk();
+  void CheckConnections(uint64_t open);
+  void MakeNodes(uint64_t count);
+  HostNode::Links NetworkLinks();
+  HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
+  absl::Duration Wait(absl::Duration mean);
+  absl::Duration UpTo(absl::Duration most);
+  void Repeat(absl::Duration mean, std::function<void()> fault);
+  void BeginFaults();
+  void CrashOne();
+  void StartLater(HostNode& node);
+  void Stall();
+  void Transfer();
+  void RunUntil(absl::Duration end);
+  void Heal();
+  void HandOverInOrder();
+  std::string Unsettled();
+  void Settle();
+
+  const NodeSimOptions options_;
+  Random luck_;
+  SimLoop loop_;
+  SimTrace trace_;
+  SimClock timers_;
+  raft::GroupHostOptions host_options_;
+  std::vector<NodeId> voters_;
+  Weather weather_;
+  std::unique_ptr<HostChecker> checker_;
+  std::unique_ptr<MailChecker> mail_checker_;
+  std::unique_ptr<MailRemotes> remotes_;
+  std::unique_ptr<MailCluster> cluster_;
+  std::unique_ptr<HostNetwork> network_;
+  std::vector<std::unique_ptr<HostNode>> nodes_;
+  std::unique_ptr<MailClients> clients_;
+  bool healing_ = false;
+  uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
+  absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
+};
+
+NodeSimResult RunNodeSim(const NodeSimOptions& options);
+// The same in a process of its own: a broken invariant ends that one, and is told in `error`.
+NodeSimResult RunNodeSimApart(const NodeSimOptions& options);
+
+}  // namespace holdfast::raft_test

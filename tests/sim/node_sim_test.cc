@@ -1,0 +1,86 @@
+// Whole nodes from seeds: a share of them is clean, with faults and mail that did happen; equal
+// seeds give equal runs; and bugs that are put back (NodeMutation) are found.
+#include "tests/sim/node_sim.h"
+
+#include <gtest/gtest.h>
+
+#include "base/log.h"
+
+namespace holdfast::raft_test {
+namespace {
+
+using node::NodeMutation;
+
+TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
+  SetLogLevel(LogLevel::kError);
+  NodeSimOptions options;
+  NodeSimResult sum;
+  for (options.seed = 1; options.seed <= 20; ++options.seed) {
+    const NodeSimResult result = RunNodeSim(options);
+    EXPECT_EQ(result.error, "") << "ops/dev sim --floor node --seed " << options.seed;
+    sum.elected += result.elected;
+    sum.crashes += result.crashes;
+    sum.acknowledged += result.acknowledged;
+    sum.delivered += result.delivered;
+    sum.failed += result.failed;
+    sum.doubts += result.doubts;
+    sum.repeats += result.repeats;
+    sum.offered_again += result.offered_again;
+  }
+  // The faults did happen, and so did the work.
+  EXPECT_GT(sum.elected, 100u);
+  EXPECT_GT(sum.crashes, 50u);
+  EXPECT_GT(sum.acknowledged, 500u);
+  EXPECT_GT(sum.delivered, 500u);
+  EXPECT_GT(sum.failed, 50u);
+  EXPECT_GT(sum.doubts, 20u);
+  EXPECT_GT(sum.repeats, 5u);
+  EXPECT_GT(sum.offered_again, 50u);
+}
+
+TEST(NodeSimTest, EqualSeedsGiveEqualRuns) {
+  SetLogLevel(LogLevel::kError);
+  NodeSimOptions options;
+  uint64_t last_hash = 0;
+  for (options.seed = 1; options.seed <= 3; ++options.seed) {
+    const NodeSimResult first = RunNodeSim(options);
+    const NodeSimResult second = RunNodeSim(options);
+    EXPECT_EQ(first.hash, second.hash);
+    EXPECT_EQ(first.events, second.events);
+    EXPECT_NE(first.hash, last_hash);
+    last_hash = first.hash;
+  }
+}
+
+struct Bug {
+  NodeMutation mutation;
+  const char* name;
+  uint64_t seeds_max;  // Among so many, one must find it.
+};
+
+class NodeMutationTest : public testing::TestWithParam<Bug> {
+ protected:
+  NodeMutationTest() { SetLogLevel(LogLevel::kError); }
+};
+
+TEST_P(NodeMutationTest, IsFoundBySeeds) {
+  NodeSimOptions options;
+  options.mutation = GetParam().mutation;
+  std::string error;
+  for (options.seed = 1; options.seed <= GetParam().seeds_max && error.empty(); ++options.seed) {
+    error = RunNodeSimApart(options).error;
+  }
+  EXPECT_NE(error, "") << "no seed found it";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bugs, NodeMutationTest,
+    testing::Values(Bug{NodeMutation::kNoIntent, "NoIntent", 10},
+                    Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10},
+                    Bug{NodeMutation::kNoticeTwice, "NoticeTwice", 10},
+                    Bug{NodeMutation::kOfferUnknownAgain, "OfferUnknownAgain", 10},
+                    Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10}),
+    [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
+
+}  // namespace
+}  // namespace holdfast::raft_test
