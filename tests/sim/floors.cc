@@ -72,10 +72,10 @@ Floor HostFloor() {
         result.error, result.hash,
         format("{} events, {} committed, {} answered, {} reads, {} elections, {} crashes, {} "
                "bodies elided, {} snapshots installed, {} disks lost ({} found out by others), {} "
-               "changes of members",
+               "changes of members, {} aimed faults",
                result.events, result.committed, result.acknowledged, result.reads, result.elected,
                result.crashes, result.elided, result.installed, result.lost_disks, result.found_out,
-               result.changes)};
+               result.changes, result.aimed)};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const HostSimOptions options = HostOptions(arguments);

@@ -27,13 +27,17 @@ class HostGreetings {
 
   // The node has just started.
   void Begin(HostNode& node);
+  // They need not be late: the two connect now, if both run and their link is open.
+  void MeetNow(HostNode& one, HostNode& other);
+  // A peer that could tell now that the node has forgotten a promise, were its groups' records
+  // these, and whom all its replicas, as they remember their groups, would wait for.
+  using RecordOf = std::function<raft::GroupRecord(GroupId)>;
+  std::optional<NodeId> Knower(const HostNode& node, const RecordOf& record_of) const;
   // Promises that were found to be forgotten.
   uint64_t found() const { return found_; }
 
  private:
-  // A peer that could tell now that the node has forgotten a promise, and whom all its replicas, as
-  // they remember their groups, wait for.
-  std::optional<NodeId> Knower(HostNode& node);
+  bool Meets(const HostNode& one, const HostNode& other) const;
   void Later(NodeId node, uint64_t life, NodeId peer);
   void Meet(NodeId node, uint64_t life, NodeId peer);
   void Hear(HostNode& node, HostNode& peer);

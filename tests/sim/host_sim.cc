@@ -96,7 +96,7 @@ void HostSim::BeginAim() {
   if (options_.aim == Aim::kNever || (options_.aim == Aim::kBySeed && !drawn)) return;
   aim_ = std::make_unique<HostAim>(
       Shared(), luck.Next(),
-      HostAim::Cluster{nodes_, *network_, *workload_, queue_groups_,
+      HostAim::Cluster{nodes_, *network_, *greetings_, *workload_, queue_groups_,
                        host_options_.tick * host_options_.election_ticks,
                        [this](const HostNode& node) { return MayLoseDisk(node); },
                        [this] { return healing_; }});
@@ -318,6 +318,7 @@ HostSimResult HostSim::Run() {
   result.lost_disks = LostNodes();
   result.found_out = greetings_->found();
   result.changes = checker_->changes();
+  if (aim_ != nullptr) result.aimed = aim_->made();
   return result;
 }
 

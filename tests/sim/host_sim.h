@@ -52,6 +52,7 @@ struct HostSimResult {
   uint64_t lost_disks = 0;
   uint64_t found_out = 0;  // By what others remember.
   uint64_t changes = 0;    // Of members, in all groups.
+  uint64_t aimed = 0;      // Faults that aim at one rule.
 };
 
 class HostSim {
