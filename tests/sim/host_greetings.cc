@@ -36,7 +36,7 @@ void HostGreetings::Begin(HostNode& node) {
     const std::optional<NodeId> knower =
         Knower(node, [&node](GroupId group) { return node.RecordOf(group); });
     if (!knower) return node.GiveUp();
-    knowers_[node.id()] = *knower;
+    knowers_[node.id()] = {*knower, nodes_.at(*knower)->life()};
   }
   for (const auto& [id, peer] : nodes_) {
     if (id != node.id()) Later(node.id(), node.life(), id);
@@ -53,7 +53,7 @@ void HostGreetings::Meet(NodeId node, uint64_t life, NodeId peer) {
   if (!one.running() || one.life() != life) return;
   const bool meets = Meets(one, other);
   const auto knower = knowers_.find(node);
-  if (!meets && knower != knowers_.end() && knower->second == peer) {
+  if (!meets && knower != knowers_.end() && knower->second.first == peer) {
     // Who knew is gone, or comes too late: nobody could find it out any more.
     return one.GiveUp();
   }
@@ -75,6 +75,11 @@ void HostGreetings::MeetNow(HostNode& one, HostNode& other) {
 }
 
 void HostGreetings::Hear(HostNode& node, HostNode& peer) {
+  const auto knower = knowers_.find(node.id());
+  if (knower != knowers_.end() && knower->second.first == peer.id() &&
+      knower->second.second != peer.life()) {
+    return node.GiveUp();  // Who knew has restarted, and knows no more.
+  }
   const absl::Status kept = node.host().Greeted(peer.id(), peer.host().AcknowledgedBy(node.id()));
   shared_.trace.Note("greeted", {node.id().value(), peer.id().value(), kept.ok()});
   if (kept.ok()) return node.AfterCall();

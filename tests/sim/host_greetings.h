@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "tests/sim/host_node.h"
 
@@ -47,7 +48,8 @@ class HostGreetings {
   const std::function<bool(NodeId, NodeId)> connects_;
   const absl::Duration late_max_;
   std::map<NodeId, HostNode*> nodes_;
-  std::map<NodeId, NodeId> knowers_;  // Of nodes that have forgotten, until they are found out.
+  // Of nodes that have forgotten, until they are found out; and in which life these know it.
+  std::map<NodeId, std::pair<NodeId, uint64_t>> knowers_;
   uint64_t found_ = 0;
 };
 
