@@ -79,7 +79,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug{NodeMutation::kEndBodyWithEnqueue, "EndBodyWithEnqueue", 10},
                     Bug{NodeMutation::kNoticeTwice, "NoticeTwice", 10},
                     Bug{NodeMutation::kOfferUnknownAgain, "OfferUnknownAgain", 10},
-                    Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10}),
+                    Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10},
+                    Bug{NodeMutation::kOutcomeTwice, "OutcomeTwice", 20}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 }  // namespace
