@@ -371,6 +371,7 @@ void NodeSim::Heal() {
   }
   RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
   HandOverInOrder();
+  HandOverBeyondDots();
   clients_->End();
   Settle();
 }
@@ -392,6 +393,24 @@ void NodeSim::HandOverInOrder() {
   drained.Drain();
   RunUntil(loop_.now() + absl::Seconds(2));
   drained.TakePartAgain();
+}
+
+// A hand-over waits no longer than a second for the answers to dots. From here on they take longer,
+// so that whoever leads next finds open intents of a node that is well, and its outcomes come late.
+void NodeSim::HandOverBeyondDots() {
+  remotes_->SlowDots(absl::Milliseconds(1700));
+  for (int move = 0; move < 4; ++move) {
+    RunUntil(loop_.now() + absl::Milliseconds(1500) + UpTo(absl::Seconds(1)));
+    for (const auto& node : nodes_) {
+      auto& mail = static_cast<MailNode&>(node->inside());
+      const NodeId next(node->id().value() % nodes_.size() + 1);
+      for (uint32_t group = 1; group <= cluster_->queue_groups; ++group) {
+        if (mail.leads(GroupId(group))) mail.HandOver(GroupId(group), next);
+      }
+    }
+  }
+  RunUntil(loop_.now() + absl::Seconds(2));
+  remotes_->SlowDots(absl::ZeroDuration());
 }
 
 std::string NodeSim::Unsettled() {

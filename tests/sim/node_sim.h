@@ -89,6 +89,7 @@ class NodeSim {
   void RunUntil(absl::Duration end);
   void Heal();
   void HandOverInOrder();
+  void HandOverBeyondDots();
   std::string Unsettled();
   void Settle();
 
