@@ -103,6 +103,8 @@ void NodeSim::MakeNodes(uint64_t count) {
     network_->Join(*nodes_.back());
     all.push_back(nodes_.back().get());
   }
+  faults_ = std::make_unique<MailFaults>(shared, all, options_.seed);
+  cluster_->on_intent = [this](HostNode& node, GroupId group) { faults_->OnIntent(node, group); };
   clients_ = std::make_unique<MailClients>(shared, *mail_checker_, std::move(all),
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
@@ -302,6 +304,7 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.jump, [this] { JumpClock(); });
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
+  faults_->Begin();
 }
 
 void NodeSim::StartLater(HostNode& node) {
@@ -357,6 +360,7 @@ void NodeSim::RunUntil(absl::Duration end) {
 void NodeSim::Heal() {
   trace_.Note("heals", {});
   healing_ = true;
+  faults_->End();
   network_->Mend();
   network_->weather() = NetworkWeather();
   remotes_->Heal();

@@ -82,7 +82,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug{NodeMutation::kForgetReplays, "ForgetReplays", 10},
                     Bug{NodeMutation::kOutcomeTwice, "OutcomeTwice", 20},
                     Bug{NodeMutation::kSettleAtOnce, "SettleAtOnce", 10},
-                    Bug{NodeMutation::kForgetOutcomes, "ForgetOutcomes", 10}),
+                    Bug{NodeMutation::kForgetOutcomes, "ForgetOutcomes", 10},
+                    Bug{NodeMutation::kNoLease, "NoLease", 10}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 }  // namespace
