@@ -103,6 +103,8 @@ void NodeSim::MakeNodes(uint64_t count) {
     network_->Join(*nodes_.back());
     all.push_back(nodes_.back().get());
   }
+  faults_ = std::make_unique<MailFaults>(shared, all, options_.seed);
+  cluster_->on_intent = [this](HostNode& node, GroupId group) { faults_->OnIntent(node, group); };
   clients_ = std::make_unique<MailClients>(shared, *mail_checker_, std::move(all),
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
@@ -302,6 +304,7 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.jump, [this] { JumpClock(); });
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
+  faults_->Begin();
 }
 
 void NodeSim::StartLater(HostNode& node) {
@@ -357,6 +360,7 @@ void NodeSim::RunUntil(absl::Duration end) {
 void NodeSim::Heal() {
   trace_.Note("heals", {});
   healing_ = true;
+  faults_->End();
   network_->Mend();
   network_->weather() = NetworkWeather();
   remotes_->Heal();
@@ -371,6 +375,7 @@ void NodeSim::Heal() {
   }
   RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
   HandOverInOrder();
+  HandOverBeyondDots();
   clients_->End();
   Settle();
 }
@@ -392,6 +397,24 @@ void NodeSim::HandOverInOrder() {
   drained.Drain();
   RunUntil(loop_.now() + absl::Seconds(2));
   drained.TakePartAgain();
+}
+
+// A hand-over waits no longer than a second for the answers to dots. From here on they take longer,
+// so that whoever leads next finds open intents of a node that is well, and its outcomes come late.
+void NodeSim::HandOverBeyondDots() {
+  remotes_->SlowDots(absl::Milliseconds(1700));
+  for (int move = 0; move < 4; ++move) {
+    RunUntil(loop_.now() + absl::Milliseconds(1500) + UpTo(absl::Seconds(1)));
+    for (const auto& node : nodes_) {
+      auto& mail = static_cast<MailNode&>(node->inside());
+      const NodeId next(node->id().value() % nodes_.size() + 1);
+      for (uint32_t group = 1; group <= cluster_->queue_groups; ++group) {
+        if (mail.leads(GroupId(group))) mail.HandOver(GroupId(group), next);
+      }
+    }
+  }
+  RunUntil(loop_.now() + absl::Seconds(2));
+  remotes_->SlowDots(absl::ZeroDuration());
 }
 
 std::string NodeSim::Unsettled() {

@@ -15,6 +15,7 @@
 
 #include "tests/sim/host_network.h"
 #include "tests/sim/mail_clients.h"
+#include "tests/sim/mail_faults.h"
 
 namespace holdfast::raft_test {
 
@@ -89,6 +90,7 @@ class NodeSim {
   void RunUntil(absl::Duration end);
   void Heal();
   void HandOverInOrder();
+  void HandOverBeyondDots();
   std::string Unsettled();
   void Settle();
 
@@ -107,6 +109,7 @@ class NodeSim {
   std::unique_ptr<HostNetwork> network_;
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<MailClients> clients_;
+  std::unique_ptr<MailFaults> faults_;
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
   absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
