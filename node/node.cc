@@ -32,6 +32,7 @@
 #include "node/delivery/attempt_runner.h"
 #include "node/delivery/group_duties.h"
 #include "node/delivery/intent_router.h"
+#include "node/free_space.h"
 #include "node/groups/control_machine.h"
 #include "node/groups/queue_machine.h"
 #include "node/io_pool.h"
@@ -63,8 +64,6 @@ namespace {
 constexpr size_t kContextTasksMax = 1 << 20;
 constexpr absl::Duration kDiskProbeInterval = absl::Seconds(1);
 constexpr absl::Duration kStartTimeout = absl::Seconds(60);
-// Opening a store takes some room: a new log, new tables, the notes about them.
-constexpr uint64_t kOpenBytes = uint64_t{64} << 20;
 constexpr std::chrono::milliseconds kSpaceLookInterval(200);
 // A stopping node waits so long for others to take over what it led.
 constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
@@ -85,8 +84,8 @@ class Node::Impl {
 
  private:
   absl::Status OpenStore(const std::function<bool()>& give_up);
-  // Answers 452 until the data directory's disk has so many free bytes. kCancelled: `give_up`.
-  absl::Status WaitForSpace(uint64_t bytes, const std::function<bool()>& give_up);
+  // Answers 452 until the data directory's disk has that free. kCancelled: `give_up`.
+  absl::Status WaitForSpace(const NeededSpace& needed, const std::function<bool()>& give_up);
   // Takes connections from now on. Idempotent.
   void Listen();
   std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> Proposer();
@@ -225,15 +224,15 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
     return join ? room_.Join(give_up) : room_.Form(give_up);
   };
   HOLDFAST_ASSIGN_OR_RETURN(const bool exists, NodeStoreExists(settings_, clock_));
-  if (exists) HOLDFAST_RETURN_IF_ERROR(WaitForSpace(kOpenBytes, give_up));
+  if (exists) HOLDFAST_RETURN_IF_ERROR(WaitForSpace(SpaceToOpen(), give_up));
   HOLDFAST_RETURN_IF_ERROR(room_.Start(exists));
   absl::StatusOr<OpenedStore> opened;
   while (true) {
     opened = OpenNodeStore(settings_, clock_, room_.cluster_id(), first_nodes);
     if (!exists || opened.status().code() != absl::StatusCode::kResourceExhausted) break;
     // It takes more than that: a large log to bring into tables.
-    HOLDFAST_ASSIGN_OR_RETURN(const uint64_t too_few, FreeBytesOf(settings_));
-    HOLDFAST_RETURN_IF_ERROR(WaitForSpace(too_few + kOpenBytes, give_up));
+    HOLDFAST_ASSIGN_OR_RETURN(const FreeSpace too_little, FreeSpaceOf(settings_.data_dir));
+    HOLDFAST_RETURN_IF_ERROR(WaitForSpace(MoreSpaceThan(too_little), give_up));
   }
   HOLDFAST_RETURN_IF_ERROR(opened.status());
   store_ = std::move(opened->store);
@@ -246,25 +245,28 @@ absl::Status Node::Impl::OpenStore(const std::function<bool()>& give_up) {
   return absl::OkStatus();
 }
 
-absl::Status Node::Impl::WaitForSpace(uint64_t bytes, const std::function<bool()>& give_up) {
-  HOLDFAST_ASSIGN_OR_RETURN(uint64_t free_bytes, FreeBytesOf(settings_));
-  if (free_bytes >= bytes) return absl::OkStatus();
+absl::Status Node::Impl::WaitForSpace(const NeededSpace& needed,
+                                      const std::function<bool()>& give_up) {
+  HOLDFAST_ASSIGN_OR_RETURN(FreeSpace free, FreeSpaceOf(settings_.data_dir));
+  if (needed.MetBy(free)) return absl::OkStatus();
   Log(LogLevel::kError, "no_space",
       {{"data_dir", settings_.data_dir},
-       {"free_bytes", free_bytes},
-       {"needed_bytes", bytes},
+       {"free_bytes", free.bytes},
+       {"needed_bytes", needed.least.bytes},
+       {"free_files", free.files},
+       {"needed_files", needed.least.files},
        {"advice", "make room on this file system; the node goes on by itself"}});
   health_.SetNoSpace(true);
   Listen();
   // Ready to answer, if only with 452: the service manager must not end it.
   (void)NotifySystemd("READY=1\nSTATUS=waiting for free disk space");
-  while (free_bytes < bytes) {
+  while (!needed.MetBy(free)) {
     if (give_up()) return absl::CancelledError("stopped while it waited for disk space");
     std::this_thread::sleep_for(kSpaceLookInterval);
-    HOLDFAST_ASSIGN_OR_RETURN(free_bytes, FreeBytesOf(settings_));
+    HOLDFAST_ASSIGN_OR_RETURN(free, FreeSpaceOf(settings_.data_dir));
   }
   health_.SetNoSpace(false);
-  Log(LogLevel::kInfo, "space_back", {{"free_bytes", free_bytes}});
+  Log(LogLevel::kInfo, "space_back", {{"free_bytes", free.bytes}});
   (void)NotifySystemd("STATUS=");
   return absl::OkStatus();
 }

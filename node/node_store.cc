@@ -1,10 +1,6 @@
 #include "node/node_store.h"
 
-#include <sys/statvfs.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <vector>
 
 #include "base/check.h"
@@ -52,15 +48,6 @@ raft::StoreOptions NodeStoreOptions(const NodeSettings& settings, const Clock& c
     EndWithStore(why, no_space && may_restart);
   };
   return options;
-}
-
-absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings) {
-  struct statvfs space {};
-  if (statvfs(settings.data_dir.c_str(), &space) != 0) {
-    return MakeStatus(absl::StatusCode::kUnavailable, "free space of {}: {}", settings.data_dir,
-                      std::strerror(errno));
-  }
-  return uint64_t{space.f_bavail} * space.f_frsize;
 }
 
 absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock) {

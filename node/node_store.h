@@ -28,9 +28,6 @@ struct OpenedStore {
 // Where and how this node keeps its store.
 raft::StoreOptions NodeStoreOptions(const NodeSettings& settings, const Clock& clock);
 
-// What the data directory's file system has for us.
-absl::StatusOr<uint64_t> FreeBytesOf(const NodeSettings& settings);
-
 // There is a store, whatever its state.
 absl::StatusOr<bool> NodeStoreExists(const NodeSettings& settings, const Clock& clock);
 

@@ -65,6 +65,7 @@ std::vector<LogField> MailEventFields(const MailEvent& event) {
     // A clock that was set back must not make a negative delay.
     fields.emplace_back("delay_ms", std::max<int64_t>(0, absl::ToInt64Milliseconds(*event.delay)));
   }
+  AddText(fields, "actor", event.actor);
   return fields;
 }
 

@@ -52,6 +52,7 @@ struct MailEvent {
   std::string reply;   // What the remote, or we, said. An operator's reason for held and removed.
   std::optional<uint32_t> attempt;      // 1 for the first.
   std::optional<absl::Duration> delay;  // Since the message was accepted.
+  std::string actor;                    // The operator who ended it.
 };
 
 std::string_view MailEventName(MailEventKind kind);

@@ -52,6 +52,15 @@ TEST(MailEventTest, HasTheFrozenFieldsInTheirOrder) {
             "\"reply\":\"250 2.0.0 \\\"Ok\\\"\",\"attempt\":2,\"delay_ms\":812}");
 }
 
+TEST(MailEventTest, SaysWhoEndedIt) {
+  MailEvent event;
+  event.kind = MailEventKind::kRemoved;
+  event.reply = "spam";
+  event.actor = "unix:0";
+  EXPECT_EQ(Line(event),
+            "ts=2026-01-02T03:04:05.678Z level=info event=removed node=1 reply=spam actor=unix:0");
+}
+
 TEST(MailEventTest, HasTheFrozenNames) {
   const std::pair<MailEventKind, const char*> names[] = {
       {MailEventKind::kAccepted, "accepted"}, {MailEventKind::kRejected, "rejected"},

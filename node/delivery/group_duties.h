@@ -95,8 +95,9 @@ class GroupDuties {
   void OnLeaderChange(bool leads);
   // Of a committed batch, which readers see.
   void OnEvents(const std::vector<queue::Event>& events);
-  // Lets the scheduler grant what can start; after events.
-  void Run() { RunScheduler(); }
+  // Lets the scheduler grant what can start; after events, which told it what is due: the index of
+  // due destinations is looked at with each tick.
+  void Run() { RunScheduler(false); }
   // A permit came back for which the scheduler waits.
   void Wake();
   // Every 50 ms or so.

@@ -99,6 +99,7 @@ void EventLog::WriteOne(const queue::Event& event) {
     line.to = final->address;
     line.destination = final->destination;
     AddReply(final->reply, line);
+    line.actor = final->actor;
     line.attempt = final->attempts;
     line.delay = final->at - final->message.accepted;
     LogMailEvent(line);

@@ -21,6 +21,10 @@ constexpr size_t kExpiredRowsPerLook = 50;
 constexpr absl::Duration kExpiredLookAgain = absl::Minutes(1);
 // A window kept full by events alone would hide retries that came due in the tables.
 constexpr absl::Duration kRefillAtLeast = absl::Seconds(5);
+// Rows are put into the index of due destinations no longer than this after their time, as a rule;
+// the exceptions are found by a sweep of all of it.
+constexpr absl::Duration kRowsLate = absl::Seconds(1);
+constexpr absl::Duration kSweepAllAtLeast = absl::Seconds(5);
 
 // Small and good enough for jitter (xorshift64*); equal seeds give equal sequences.
 uint64_t NextLuck(uint64_t* state) {
@@ -81,6 +85,8 @@ class Scheduler::Core {
   void StopRemembering(Destination& destination);
 
   void SweepWakes(absl::Time now, const TablesReader& reader, std::vector<Grant>* grants);
+  std::string BeginSweep(absl::Time now);
+  void EndSweep();
   void GrantExpired(Destination& destination, absl::Time now, const TablesReader& reader,
                     std::vector<Grant>* grants);
   void Refill(Destination& destination, absl::Time now, const TablesReader& reader);
@@ -110,7 +116,14 @@ class Scheduler::Core {
   std::map<UnitKey, InFlight> in_flight_;
   std::set<std::string, std::less<>> suspended_;
   size_t window_units_ = 0;
+
+  // The sweep of the index of due destinations. What was deleted from it costs time to pass over,
+  // and with each message something is; so a sweep begins where the one before found its first row.
   std::string wake_cursor_;  // Empty: the sweep begins anew.
+  std::string sweep_from_;   // Before it the last sweep found nothing but what rests.
+  std::optional<std::string> sweep_first_;  // The first row of this one that may be of use again.
+  absl::Time sweep_began_ = absl::InfinitePast();
+  absl::Time sweep_all_ = absl::InfinitePast();  // Then from the beginning.
 };
 
 Destination* Scheduler::Core::Find(std::string_view name) {
@@ -129,6 +142,7 @@ void Scheduler::Core::OnLeader() {
   destinations_.clear();
   window_units_ = 0;
   wake_cursor_.clear();
+  sweep_all_ = absl::InfinitePast();
   for (const auto& [key, attempt] : in_flight_) FindOrAdd(attempt.destination).CountInFlight();
 }
 
@@ -225,7 +239,10 @@ void Scheduler::Core::OnDue(const UnitDue& event, absl::Time now) {
   if (destination == nullptr || !destination->active) {
     const bool rests = destination != nullptr && destination->Rests(now);
     if (rests || suspended_.contains(event.destination)) return;
-    if (!Activate(event.destination, false, now)) return;
+    if (!Activate(event.destination, false, now)) {
+      if (event.due < now - kRowsLate) sweep_all_ = absl::InfinitePast();
+      return;
+    }
     destination = Find(event.destination);
   }
   const ReadyUnit unit{absl::ToUnixMicros(event.due), event.key};
@@ -263,8 +280,13 @@ void Scheduler::Core::OnAttemptEnded(const AttemptEnded& ended, absl::Time now) 
   destination->OnEnd();
   destination->refilled = absl::InfinitePast();
   destination->more = destination->active;  // What the outcome made due again is in the tables.
+  // Due since before it began: no sweep but a whole one would come by.
+  if (ended.kind == AttemptEnded::Kind::kNotSent) sweep_all_ = absl::InfinitePast();
   if (!attempt.needs_no_connection) {
-    if (ended.kind == AttemptEnded::Kind::kAnswered) destination->OnAnswered();
+    if (ended.kind == AttemptEnded::Kind::kAnswered) {
+      if (destination->Rests(now)) sweep_all_ = absl::InfinitePast();
+      destination->OnAnswered();
+    }
     if (ended.kind == AttemptEnded::Kind::kUnreachable &&
         destination->OnUnreachable(ended.text, now, NextLuck(&luck_)) && destination->active) {
       return Deactivate(*destination);
@@ -281,10 +303,24 @@ std::vector<Grant> Scheduler::Core::Tick(absl::Time now, const TablesReader& rea
   return grants;
 }
 
+std::string Scheduler::Core::BeginSweep(absl::Time now) {
+  const KeyRange all = PrefixRange(FamilyPrefix(KeyFamily::kWake));
+  // A clock that was set back makes what stood behind it due anew.
+  const bool whole = now >= sweep_all_ || now < sweep_began_ || sweep_from_.empty();
+  if (whole) sweep_all_ = now + kSweepAllAtLeast;
+  sweep_began_ = now;
+  sweep_first_.reset();
+  return whole ? all.from : sweep_from_;
+}
+
+void Scheduler::Core::EndSweep() {
+  sweep_from_ = WakeKey(absl::ToUnixMicros(sweep_began_ - kRowsLate), "", 0);
+  if (sweep_first_) sweep_from_ = std::min(sweep_from_, *sweep_first_);
+}
+
 void Scheduler::Core::SweepWakes(absl::Time now, const TablesReader& reader,
                                  std::vector<Grant>* grants) {
-  const KeyRange all = PrefixRange(FamilyPrefix(KeyFamily::kWake));
-  const std::string from = wake_cursor_.empty() ? all.from : wake_cursor_;
+  const std::string from = wake_cursor_.empty() ? BeginSweep(now) : wake_cursor_;
   // Wake rows of this very microsecond too: the end of the range is the next one.
   const std::string to = WakeKey(absl::ToUnixMicros(now) + 1, "", 0);
   std::vector<std::pair<std::string, std::string>> due;  // Key, destination.
@@ -297,16 +333,20 @@ void Scheduler::Core::SweepWakes(absl::Time now, const TablesReader& reader,
                                   });
   wake_cursor_ = end.complete || due.empty() ? std::string() : due.back().first + '\0';
   for (const auto& [key, name] : due) {
+    if (suspended_.contains(name)) continue;  // SetSuspended() has all looked at again.
     Destination* destination = Find(name);
+    if (destination != nullptr && !destination->active && destination->Rests(now)) {
+      GrantExpired(*destination, now, reader, grants);
+      // A second: where thousands rest, one rest is always over.
+      sweep_all_ = std::min(sweep_all_, std::max(destination->rests_until(), now + kRowsLate));
+      if (destination->look_for_expired <= now && HasRoomFor(*grants)) sweep_all_ = now;  // More.
+      continue;
+    }
+    if (!sweep_first_) sweep_first_ = key;
     if (destination != nullptr && destination->active) continue;
-    if (suspended_.contains(name)) continue;
     // All that is due there was in flight when it was last looked at.
     if (destination != nullptr && destination->in_flight() > 0 &&
         now - destination->refilled < kRefillAtLeast) {
-      continue;
-    }
-    if (destination != nullptr && destination->Rests(now)) {
-      GrantExpired(*destination, now, reader, grants);
       continue;
     }
     if (!Activate(name, true, now)) {
@@ -314,6 +354,7 @@ void Scheduler::Core::SweepWakes(absl::Time now, const TablesReader& reader,
       return;
     }
   }
+  if (wake_cursor_.empty()) EndSweep();
 }
 
 KeyRange Scheduler::Core::DueRange(const std::string& name, absl::Time now,
@@ -436,6 +477,7 @@ void Scheduler::Core::GrantInTurn(absl::Time now, const TablesReader& reader,
 
 void Scheduler::Core::SetSuspended(std::set<std::string, std::less<>> destinations) {
   suspended_ = std::move(destinations);
+  sweep_all_ = absl::InfinitePast();
   for (const std::string& name : suspended_) {
     Destination* destination = Find(name);
     if (destination != nullptr && destination->active) {
@@ -447,12 +489,14 @@ void Scheduler::Core::SetSuspended(std::set<std::string, std::less<>> destinatio
 void Scheduler::Core::WakeDestination(std::string_view name) {
   Destination* destination = Find(name);
   if (destination != nullptr) destination->Wake();
+  sweep_all_ = absl::InfinitePast();  // Sweeps have passed over what rested.
 }
 
 void Scheduler::Core::OnPolicy() {
   for (Destination* destination : ring_) destination->SetLimits(limits_for_(destination->name()));
   // What did not answer by the old route may well by the new one.
   for (auto& [name, destination] : destinations_) destination.Wake();
+  sweep_all_ = absl::InfinitePast();
 }
 
 SchedulerCounts Scheduler::Core::counts() const {

@@ -6,17 +6,18 @@
 //
 //   scheduler.OnLeader(now);                             // the leader's own first entry is applied
 //   scheduler.OnEvents(result.events, now);              // after each committed batch
-//   for (Grant& grant : scheduler.Tick(now, reader)) ... // every 50 ms or so, and after events
+//   for (Grant& grant : scheduler.Tick(now, reader)) ... // every 50 ms or so
+//   ... scheduler.GoOn(now, reader) ...                  // after events, when permits come back
 //   scheduler.OnAttemptEnded(ended, now);                // once per grant, when its outcome
-//   command
-//                                                        // was applied, refused or given up
+//                                                        // command was applied, refused or gone
 //
 // How many attempts at once a destination gets is the least of what its feedback here allows and
 // what AttemptPermits leaves to this group.
 //
 // What it promises: a unit granted is not granted again before its OnAttemptEnded; destinations
 // take turns, one grant each, so a destination with a million messages delays nobody; a due
-// destination is found within one sweep of the wake index (options.wake_rows_per_tick rows a tick);
+// destination is found within one sweep of the wake index (options.wake_rows_per_tick rows a tick),
+// or, where its row was written more than a second after its time, within five seconds more;
 // a resting destination is probed by one attempt when its rest is over. It does not promise that a
 // granted unit still exists: read its row, and end the attempt with kGone when it does not.
 //
@@ -69,7 +70,7 @@ class Scheduler {
 
   // Starts what can start now. `reader` sees at least the batches passed to OnEvents().
   std::vector<Grant> Tick(absl::Time now, const TablesReader& reader);
-  // The same without looking for destinations that came due: after a permit came back.
+  // The same without looking for destinations that came due by time alone.
   std::vector<Grant> GoOn(absl::Time now, const TablesReader& reader);
 
   // Attempts run on; no new ones at these destinations. Replaces the former set.

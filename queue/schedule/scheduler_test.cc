@@ -375,6 +375,57 @@ TEST(SchedulerTest, AMillionUnitsNeedNoMoreMemoryAndDelayNobody) {
   EXPECT_LE(bench.queue().tables().counts().rows_scanned, 97 * 400u);
 }
 
+TEST(SchedulerTest, ASweepDoesNotPassOverAllThatWasEverDelivered) {
+  Bench bench;
+  uint32_t id = 0;
+  const auto relay = [&bench, &id](double from, double to) {
+    for (double at = from; at < to; at += 0.05) {
+      ++id;
+      bench.Queue(id, 1, "d" + std::to_string(id % 7) + ".test", at);
+      for (const Grant& grant : bench.Tick(at)) bench.Deliver(grant, at);
+    }
+  };
+  relay(0, 100);
+  bench.queue().tables().ResetCounts();
+  relay(100, 101);
+  const uint64_t few = bench.queue().tables().counts().deleted_passed;
+  relay(101, 1000);
+  bench.queue().tables().ResetCounts();
+  // From the beginning once in five seconds; the other sweeps need not begin so early.
+  relay(1000, 1001);
+  EXPECT_LE(bench.queue().tables().counts().deleted_passed, few + id);
+}
+
+TEST(SchedulerTest, WhatIsPutIntoTheIndexLateIsFoundAllTheSame) {
+  Bench bench;
+  EXPECT_TRUE(bench.Tick(100).empty());
+  EXPECT_TRUE(bench.Tick(101).empty());
+  // No event tells of it.
+  bench.queue().Enqueue({.id = 1, .to = {"r@one.test"}, .at = 50});
+  EXPECT_EQ(bench.Tick(101).size() + bench.Tick(106).size(), 1u);
+}
+
+TEST(SchedulerTest, AClockThatIsSetBackHidesNothing) {
+  Bench bench;
+  EXPECT_TRUE(bench.Tick(1000).empty());
+  bench.queue().Enqueue({.id = 1, .to = {"r@one.test"}, .at = 400});
+  EXPECT_EQ(bench.Tick(401).size(), 1u);
+}
+
+TEST(SchedulerTest, WhatRestedIsFoundAtOnceWhenItsRestIsOver) {
+  Bench bench({.failures_to_rest = 1, .rest_first = absl::Seconds(100)});
+  bench.Queue(1, 1, "one.test");
+  bench.Queue(2, 1, "two.test", 0);
+  for (const Grant& grant : bench.Tick(0)) bench.Fail(grant, 1, 2);
+  for (double at = 1; at < 60; ++at) EXPECT_TRUE(bench.Tick(at).empty());
+  bench.scheduler().OnEvents(std::vector<Event>{AttemptsAsked{"one.test"}}, AtSecond(60));
+  EXPECT_EQ(ByDestination(bench.Tick(60.05)), (std::map<std::string, int>{{"one.test", 1}}));
+  // Within a tenth of a hundred seconds.
+  size_t found = 0;
+  for (double at = 61; at < 112; at += 0.05) found += bench.Tick(at).size();
+  EXPECT_EQ(found, 1u);
+}
+
 TEST(SchedulerTest, TheWindowsOfManyShareOneBound) {
   SchedulerOptions options;
   options.window_units_per_destination_max = 100;

@@ -117,17 +117,19 @@ absl::Status ApplyStep::RerouteOne(const QueueId& id, MessageRow& message) {
 }
 
 void ApplyStep::EndAllUnits(const QueueId& id, const MessageRow& message,
-                            rows::RecipientRow::End end, const std::string& text, int64_t now_us) {
+                            rows::RecipientRow::End end, const rows::AuditRow& audit,
+                            int64_t now_us) {
   for (const OpenUnit& unit : LoadOpenUnits(id)) {
     for (rows::RecipientRow recipient : unit.row.recipients()) {
       if (recipient.end() != rows::RecipientRow::OPEN) continue;
       recipient.set_end(end);
       recipient.set_code(0);
       recipient.set_enhanced(end == rows::RecipientRow::BOUNCED ? "5.7.0" : "");
-      recipient.set_text(text);
+      recipient.set_text(audit.reason());
       RecipientFinal event = FinalOf(id, message, unit.row, recipient, now_us);
       event.reply.remote.clear();
       event.reply.tls.clear();
+      event.actor = audit.actor();
       result_.events.push_back(std::move(event));
     }
     ledger_.ChangeUnit(unit.key, &unit.row, nullptr, now_us);
@@ -160,7 +162,7 @@ absl::Status ApplyStep::RemoveOne(const QueueId& id, MessageRow& message) {
   audit.set_reason(BoundedText(remove.reason(), kAuditTextBytesMax));
   audit.set_stamped_us(remove.stamped_us());
   for (const OpenUnit& unit : LoadOpenUnits(id)) AddRecipients(message, unit.row, &audit);
-  EndAllUnits(id, message, rows::RecipientRow::REMOVED, audit.reason(), remove.stamped_us());
+  EndAllUnits(id, message, rows::RecipientRow::REMOVED, audit, remove.stamped_us());
   RecordAudit(std::move(audit));
   return absl::OkStatus();
 }
@@ -187,7 +189,7 @@ absl::Status ApplyStep::Bounce(const command::Bounce& bounce) {
     return absl::FailedPreconditionError("other recipients are open by now; look and repeat");
   }
   HOLDFAST_RETURN_IF_ERROR(CheckNotices(bounce.notices()));
-  EndAllUnits(*id, *message, rows::RecipientRow::BOUNCED, audit.reason(), bounce.stamped_us());
+  EndAllUnits(*id, *message, rows::RecipientRow::BOUNCED, audit, bounce.stamped_us());
   RecordAudit(std::move(audit));
   QueueNotices(bounce.notices(), *id);
   return absl::OkStatus();

@@ -90,7 +90,7 @@ class ApplyStep {
   absl::Status Warn(const command::Warn& warn);
   absl::Status Bounce(const command::Bounce& bounce);
   void EndAllUnits(const QueueId& id, const MessageRow& message, rows::RecipientRow::End end,
-                   const std::string& text, int64_t now_us);
+                   const rows::AuditRow& audit, int64_t now_us);
 
   // apply_replays.cc
   void KeepFingerprint(const QueueId& id, const command::Fingerprint& fingerprint, int64_t now_us);

@@ -50,8 +50,8 @@ struct TextOf {
                   Message(e.why));
   }
   std::string operator()(const RecipientFinal& e) const {
-    return format("{} {} to={} ({})", RecipientEndName(e.end), e.message.queue_id.text(), e.address,
-                  ReplyText(e.reply));
+    return format("{} {} to={} ({}){}", RecipientEndName(e.end), e.message.queue_id.text(),
+                  e.address, ReplyText(e.reply), e.actor.empty() ? "" : " by=" + e.actor);
   }
   std::string operator()(const RecipientDeferred& e) const {
     return format("deferred {} to={} ({}) next={}", e.message.queue_id.text(), e.address,

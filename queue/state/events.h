@@ -106,6 +106,7 @@ struct RecipientFinal {
   Reply reply;
   uint32_t attempts = 0;
   absl::Time at;
+  std::string actor;  // The operator who ended it; empty: nobody did.
 };
 
 struct RecipientDeferred {

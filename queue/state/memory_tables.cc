@@ -14,17 +14,32 @@ ScanEnd MemoryTables::Scan(std::string_view from, std::string_view to, size_t ro
   ScanEnd end;
   for (auto row = rows_.lower_bound(from); row != rows_.end(); ++row) {
     if (!to.empty() && row->first >= to) break;
-    if (end.rows == rows_max) return end;
-    ++end.rows;
-    ++counts_.rows_scanned;
-    if (!visitor(row->first, row->second)) return end;
+    const bool full = end.rows == rows_max;
+    if (!full) {
+      ++end.rows;
+      ++counts_.rows_scanned;
+    }
+    if (full || !visitor(row->first, row->second)) {
+      CountDeleted(from, to, row->first);
+      return end;
+    }
   }
   end.complete = true;
+  CountDeleted(from, to, std::nullopt);
   return end;
+}
+
+void MemoryTables::CountDeleted(std::string_view from, std::string_view to,
+                                std::optional<std::string_view> stop) const {
+  for (auto key = deleted_.lower_bound(from); key != deleted_.end(); ++key) {
+    if ((!to.empty() && *key >= to) || (stop && *key >= *stop)) return;
+    ++counts_.deleted_passed;
+  }
 }
 
 void MemoryTables::Put(std::string_view key, std::string_view value) {
   ++counts_.puts;
+  if (const auto deleted = deleted_.find(key); deleted != deleted_.end()) deleted_.erase(deleted);
   auto found = rows_.find(key);
   if (found == rows_.end()) {
     rows_.emplace(key, value);
@@ -36,7 +51,9 @@ void MemoryTables::Put(std::string_view key, std::string_view value) {
 void MemoryTables::Delete(std::string_view key) {
   ++counts_.deletes;
   auto found = rows_.find(key);
-  if (found != rows_.end()) rows_.erase(found);
+  if (found == rows_.end()) return;
+  rows_.erase(found);
+  deleted_.emplace(key);
 }
 
 }  // namespace holdfast::queue

@@ -6,7 +6,10 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 
 #include "queue/state/tables.h"
 
@@ -19,6 +22,8 @@ class MemoryTables final : public Tables {
     uint64_t puts = 0;
     uint64_t deletes = 0;
     uint64_t rows_scanned = 0;
+    // Rows once deleted in the ranges scanned: a log-structured store passes over each.
+    uint64_t deleted_passed = 0;
   };
 
   std::optional<std::string> Get(std::string_view key) const override;
@@ -33,7 +38,12 @@ class MemoryTables final : public Tables {
   void ResetCounts() { counts_ = {}; }
 
  private:
+  // Up to `stop`, or to the end of the range where that is nullopt.
+  void CountDeleted(std::string_view from, std::string_view to,
+                    std::optional<std::string_view> stop) const;
+
   std::map<std::string, std::string, std::less<>> rows_;
+  std::set<std::string, std::less<>> deleted_;
   mutable Counts counts_;
 };
 

@@ -3,10 +3,11 @@
 // it goes out when the task is done, one batch for each peer, because each frame wakes threads on
 // both sides.
 //
-// An append without entries only tells how far the leader has committed. Nobody waits for that but
-// the follower's state machine: it travels with the next batch for the same peer, or at the next
-// tick, and of several for a group only the last does. (etcd sends each at once, and has each
-// answered; with small batches that was a third of all frames.)
+// An append without entries only tells how far the leader has committed. No client of the leader
+// waits for that, only who reads a follower's own rows (up to a tick longer): it travels with the
+// next batch for the same peer, or at the next tick, and of several for a group only the last does.
+// (etcd sends each at once, and has each answered; with small batches that was a third of all
+// frames.)
 //
 // Threads:  the raft context. Limits: one held append for each group and peer.
 #pragma once

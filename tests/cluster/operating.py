@@ -189,7 +189,9 @@ def remove_and_bounce():
             expect_equal((notice.id, notice.recipient, notice.action), ("bounced", "told@two.test", "failed"), "notice")
             wait_until(node.queue_empty, 20, lambda: f"queue empty: {node.queue()}")
             expect_equal(len(sink.account_parts()[1]), 1, "notices")
-            expect("spam" in node.log_text(), "the log says why it was removed")
+            removed = [line for line in node.log_text().splitlines() if " event=removed " in line]
+            expect_equal(len(removed), 1, "removed messages in the log")
+            expect(" reply=spam " in removed[0] and " actor=" in removed[0], f"why, and by whom, in {removed[0]}")
 
 
 def policy_versions():

@@ -19,6 +19,7 @@ struct FloorArguments {
   int voters = 0;    // core
   int seconds = 0;   // host, node
   int members = -1;  // host, node: 1 change, 0 stay; the seed decides otherwise
+  int aim = -1;      // host: 1 faults that aim at one rule, 0 none; the seed decides otherwise
   int mutation = 0;
   bool trace = false;  // host, node
 };

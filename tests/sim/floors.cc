@@ -26,6 +26,8 @@ HostSimOptions HostOptions(const FloorArguments& arguments) {
   using Members = HostSimOptions::Members;
   if (arguments.members > 0) options.members = Members::kChange;
   if (arguments.members == 0) options.members = Members::kStay;
+  using Aim = HostSimOptions::Aim;
+  if (arguments.aim >= 0) options.aim = arguments.aim > 0 ? Aim::kAlways : Aim::kNever;
   options.mutation = static_cast<raft::HostMutation>(arguments.mutation);
   return options;
 }
@@ -76,15 +78,18 @@ Floor HostFloor() {
     return FloorOutcome{
         result.error, result.hash,
         format("{} events, {} committed, {} answered, {} reads, {} elections, {} crashes, {} "
-               "bodies elided, {} snapshots installed, {} disks lost, {} changes of members",
+               "bodies elided, {} snapshots installed, {} disks lost ({} found out by others), {} "
+               "changes of members, {} aimed faults",
                result.events, result.committed, result.acknowledged, result.reads, result.elected,
-               result.crashes, result.elided, result.installed, result.lost_disks, result.changes)};
+               result.crashes, result.elided, result.installed, result.lost_disks, result.found_out,
+               result.changes, result.aimed)};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const HostSimOptions options = HostOptions(arguments);
-    return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}", options.seed,
+    const std::string aim = arguments.aim < 0 ? "" : format(" --aim {}", arguments.aim);
+    return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}{}", options.seed,
                   options.seconds, options.nodes, static_cast<int>(options.mutation),
-                  MembersArgument(arguments));
+                  MembersArgument(arguments), aim);
   };
   return floor;
 }

@@ -11,12 +11,12 @@ absl::Duration HostGreetings::UpTo(absl::Duration most) {
   return most * (static_cast<double>(shared_.luck.Below(10'000)) / 10'000.0);
 }
 
-std::optional<NodeId> HostGreetings::Knower(HostNode& node) {
+std::optional<NodeId> HostGreetings::Knower(const HostNode& node, const RecordOf& record_of) const {
   const std::vector<GroupId> groups = node.groups();
   for (const auto& [id, peer] : nodes_) {
     const bool awaited =
-        std::all_of(groups.begin(), groups.end(), [&node, peer = id](GroupId group) {
-          const std::vector<NodeId> voters = node.RecordOf(group).conf_state.voters;
+        std::all_of(groups.begin(), groups.end(), [&record_of, peer = id](GroupId group) {
+          const std::vector<NodeId> voters = record_of(group).conf_state.voters;
           return std::find(voters.begin(), voters.end(), peer) != voters.end();
         });
     if (!awaited || id == node.id() || !peer->running() || peer->forgetful() ||
@@ -24,7 +24,7 @@ std::optional<NodeId> HostGreetings::Knower(HostNode& node) {
       continue;
     }
     for (const raft::Acknowledgement& given : peer->host().AcknowledgedBy(node.id())) {
-      if (!raft::CheckAcknowledged(node.RecordOf(given.group), given, id).ok()) return id;
+      if (!raft::CheckAcknowledged(record_of(given.group), given, id).ok()) return id;
     }
   }
   return std::nullopt;
@@ -33,9 +33,10 @@ std::optional<NodeId> HostGreetings::Knower(HostNode& node) {
 void HostGreetings::Begin(HostNode& node) {
   knowers_.erase(node.id());
   if (node.forgetful()) {
-    const std::optional<NodeId> knower = Knower(node);
+    const std::optional<NodeId> knower =
+        Knower(node, [&node](GroupId group) { return node.RecordOf(group); });
     if (!knower) return node.GiveUp();
-    knowers_[node.id()] = *knower;
+    knowers_[node.id()] = {*knower, nodes_.at(*knower)->life()};
   }
   for (const auto& [id, peer] : nodes_) {
     if (id != node.id()) Later(node.id(), node.life(), id);
@@ -50,20 +51,35 @@ void HostGreetings::Meet(NodeId node, uint64_t life, NodeId peer) {
   HostNode& one = *nodes_.at(node);
   HostNode& other = *nodes_.at(peer);
   if (!one.running() || one.life() != life) return;
-  const absl::Duration paused = std::max(one.paused_until(), other.paused_until());
-  const bool meets = other.running() && connects_(node, peer) && paused <= shared_.loop.now();
+  const bool meets = Meets(one, other);
   const auto knower = knowers_.find(node);
-  if (!meets && knower != knowers_.end() && knower->second == peer) {
+  if (!meets && knower != knowers_.end() && knower->second.first == peer) {
     // Who knew is gone, or comes too late: nobody could find it out any more.
     return one.GiveUp();
   }
   if (!meets && !other.running()) return;  // It greets when it starts.
   if (!meets) return Later(node, life, peer);
+  MeetNow(one, other);
+}
+
+bool HostGreetings::Meets(const HostNode& one, const HostNode& other) const {
+  const absl::Duration paused = std::max(one.paused_until(), other.paused_until());
+  return one.running() && other.running() && connects_(one.id(), other.id()) &&
+         paused <= shared_.loop.now();
+}
+
+void HostGreetings::MeetNow(HostNode& one, HostNode& other) {
+  if (!Meets(one, other)) return;
   Hear(one, other);
   if (one.running() && other.running()) Hear(other, one);
 }
 
 void HostGreetings::Hear(HostNode& node, HostNode& peer) {
+  const auto knower = knowers_.find(node.id());
+  if (knower != knowers_.end() && knower->second.first == peer.id() &&
+      knower->second.second != peer.life()) {
+    return node.GiveUp();  // Who knew has restarted, and knows no more.
+  }
   const absl::Status kept = node.host().Greeted(peer.id(), peer.host().AcknowledgedBy(node.id()));
   shared_.trace.Note("greeted", {node.id().value(), peer.id().value(), kept.ok()});
   if (kept.ok()) return node.AfterCall();

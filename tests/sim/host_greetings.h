@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <utility>
 
 #include "tests/sim/host_node.h"
 
@@ -27,13 +28,17 @@ class HostGreetings {
 
   // The node has just started.
   void Begin(HostNode& node);
+  // They need not be late: the two connect now, if both run and their link is open.
+  void MeetNow(HostNode& one, HostNode& other);
+  // A peer that could tell now that the node has forgotten a promise, were its groups' records
+  // these, and whom all its replicas, as they remember their groups, would wait for.
+  using RecordOf = std::function<raft::GroupRecord(GroupId)>;
+  std::optional<NodeId> Knower(const HostNode& node, const RecordOf& record_of) const;
   // Promises that were found to be forgotten.
   uint64_t found() const { return found_; }
 
  private:
-  // A peer that could tell now that the node has forgotten a promise, and whom all its replicas, as
-  // they remember their groups, wait for.
-  std::optional<NodeId> Knower(HostNode& node);
+  bool Meets(const HostNode& one, const HostNode& other) const;
   void Later(NodeId node, uint64_t life, NodeId peer);
   void Meet(NodeId node, uint64_t life, NodeId peer);
   void Hear(HostNode& node, HostNode& peer);
@@ -43,7 +48,8 @@ class HostGreetings {
   const std::function<bool(NodeId, NodeId)> connects_;
   const absl::Duration late_max_;
   std::map<NodeId, HostNode*> nodes_;
-  std::map<NodeId, NodeId> knowers_;  // Of nodes that have forgotten, until they are found out.
+  // Of nodes that have forgotten, until they are found out; and in which life these know it.
+  std::map<NodeId, std::pair<NodeId, uint64_t>> knowers_;
   uint64_t found_ = 0;
 };
 

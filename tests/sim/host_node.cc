@@ -186,6 +186,17 @@ void HostNode::Wipe() {
   lost_ = true;
 }
 
+void HostNode::GoBackTo(const raft::SimImage& image) {
+  HOLDFAST_CHECK(!running()) << "node " << id() << " runs";
+  const std::optional<uint64_t> witness = disk_.witness();
+  const bool loses = witness && image.write_number < disk_.durable().write_number;
+  if (lost_image_ || !loses) return;
+  shared_.trace.Note("goes back", {id().value(), image.write_number});
+  lost_image_ = disk_.durable();
+  disk_.LoseSynced(image);
+  forgetful_ = *witness <= image.write_number || disk_.PutWitness(image.write_number).ok();
+}
+
 void HostNode::GiveUp() {
   shared_.trace.Note("gives up", {id().value()});
   lost_ = true;

@@ -105,6 +105,9 @@ class HostNode {
   void LoseDiskAndWitness();
   // Its disk is gone: it stays down for good, and only another node can take its place.
   void Wipe();
+  // The same, as it was at a moment that the caller kept; a witness of then tells nothing of what
+  // is younger, so no witness need have overtaken it.
+  void GoBackTo(const raft::SimImage& image);
   // The store is known to have forgotten something, and the node stays down.
   void GiveUp();
 

@@ -50,6 +50,7 @@ HostSim::HostSim(const HostSimOptions& options)
   workload_->weather().pause_max = absl::Milliseconds(static_cast<int64_t>(luck_.Between(5, 60)));
   if (luck_.OneIn(5)) workload_->weather().body_bytes_max = 20'000;
   BeginMembers();
+  BeginAim();
 }
 
 HostNode& HostSim::AddNode(const std::vector<NodeId>& voters) {
@@ -86,6 +87,19 @@ void HostSim::BeginMembers() {
                            [this](GroupId group) { return workload_->Leader(group); },
                            [this] { (void)workload_->ProposeLast(GroupId(0)); }, queue_groups_});
   network_->SetApart([this](NodeId a, NodeId b) { return members_->Apart(a, b); });
+}
+
+void HostSim::BeginAim() {
+  using Aim = HostSimOptions::Aim;
+  Random luck(options_.seed ^ 0x61696D);
+  const bool drawn = options_.seed >= HostSimOptions::kMembersFromSeed && luck.OneIn(4);
+  if (options_.aim == Aim::kNever || (options_.aim == Aim::kBySeed && !drawn)) return;
+  aim_ = std::make_unique<HostAim>(
+      Shared(), luck.Next(),
+      HostAim::Cluster{nodes_, *network_, *greetings_, *workload_, queue_groups_,
+                       host_options_.tick * host_options_.election_ticks,
+                       [this](const HostNode& node) { return MayLoseDisk(node); },
+                       [this] { return healing_; }});
 }
 
 // Nodes first: they let go of their fetches.
@@ -186,6 +200,7 @@ void HostSim::BeginFaults() {
   Repeat(weather_.transfer, [this] { Transfer(); });
   Repeat(weather_.stall, [this] { Stall(); });
   Repeat(weather_.calm, [this] { Calm(); });
+  if (aim_ != nullptr) aim_->Begin();
   if (members_ == nullptr) return;
   members_->Begin();
   Repeat(weather_.wish, [this] { members_->Act(); });
@@ -303,6 +318,7 @@ HostSimResult HostSim::Run() {
   result.lost_disks = LostNodes();
   result.found_out = greetings_->found();
   result.changes = checker_->changes();
+  if (aim_ != nullptr) result.aimed = aim_->made();
   return result;
 }
 

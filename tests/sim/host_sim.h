@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/sim/host_aim.h"
 #include "tests/sim/host_greetings.h"
 #include "tests/sim/host_members.h"
 #include "tests/sim/host_network.h"
@@ -29,6 +30,10 @@ struct HostSimOptions {
   enum class Members { kBySeed, kStay, kChange };
   Members members = Members::kBySeed;
   static constexpr uint64_t kMembersFromSeed = 1000;
+  // Whether there are faults that aim at one rule each (host_aim.h); kBySeed: in a quarter of the
+  // same seeds.
+  enum class Aim { kBySeed, kNever, kAlways };
+  Aim aim = Aim::kBySeed;
   bool trace = false;
   raft::HostMutation mutation = raft::HostMutation::kNone;
 };
@@ -47,6 +52,7 @@ struct HostSimResult {
   uint64_t lost_disks = 0;
   uint64_t found_out = 0;  // By what others remember.
   uint64_t changes = 0;    // Of members, in all groups.
+  uint64_t aimed = 0;      // Faults that aim at one rule.
 };
 
 class HostSim {
@@ -75,6 +81,7 @@ class HostSim {
   SimShared Shared() { return SimShared{loop_, trace_, luck_, *checker_}; }
   HostNode& AddNode(const std::vector<NodeId>& voters);
   void BeginMembers();
+  void BeginAim();
   // Whether the others can spare the node for ever.
   bool MayLoseDisk(const HostNode& node) const;
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
@@ -116,6 +123,7 @@ class HostSim {
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<HostWorkload> workload_;
   std::unique_ptr<HostMembers> members_;  // Null: they stay.
+  std::unique_ptr<HostAim> aim_;          // Null: no such faults.
   bool healing_ = false;
 };
 

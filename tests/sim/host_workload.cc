@@ -66,6 +66,7 @@ void HostWorkload::Act() {
   HostNode* node = Choose(group);
   if (node == nullptr) return;
   const uint64_t act = shared_.luck.Below(10);
+  if (act < 9 && shared_.loop.now() < hushed_until_[group]) return;
   if (act < 5) return Add(*node, group, next_serial_++);
   if (act == 5 && !unknown_[group].empty()) {
     return Add(*node, group, Take(shared_.luck, unknown_[group]));

@@ -36,6 +36,10 @@ class HostWorkload {
   // Asked in a life that still goes on, and not answered.
   uint64_t Unanswered() const;
   HostNode* Leader(GroupId group) const;
+  // Nothing is proposed to the group until then.
+  void Hush(GroupId group, absl::Duration until) { hushed_until_[group] = until; }
+  // One read, checked.
+  void Read(HostNode& node, GroupId group);
 
   uint64_t proposed() const { return proposed_; }
   uint64_t reads() const { return reads_; }
@@ -52,7 +56,6 @@ class HostWorkload {
   HostNode* Choose(GroupId group);
   void Add(HostNode& node, GroupId group, uint64_t serial);
   void Finish(HostNode& node, GroupId group);
-  void Read(HostNode& node, GroupId group);
   void Propose(HostNode& node, HostChecker::Asked asked, std::vector<raft::Body> bodies);
 
   const SimShared shared_;
@@ -67,6 +70,7 @@ class HostWorkload {
   uint64_t reads_ = 0;
   // Without an answer: at which node, in which life.
   std::map<uint64_t, std::pair<HostNode*, uint64_t>> asked_;
+  std::map<GroupId, absl::Duration> hushed_until_;
   // To be ended, or offered again.
   std::map<GroupId, std::vector<uint64_t>> alive_;
   std::map<GroupId, std::vector<uint64_t>> unknown_;

@@ -144,6 +144,7 @@ void MailChecker::OnEvents(Group& group, const std::vector<queue::Event>& events
 
 void MailChecker::OnRecorded(Group& group, const queue::AttemptRecorded& recorded) {
   doubts_ += recorded.in_doubt;
+  CheckRecordedOnce(group, recorded);
   const auto intent = group.intents.find(recorded.key);
   if (intent == group.intents.end() || !(intent->second.attempt == recorded.attempt)) return;
   if (recorded.in_doubt && intent->second.in_order) {
@@ -151,6 +152,18 @@ void MailChecker::OnRecorded(Group& group, const queue::AttemptRecorded& recorde
                 recorded.key.queue_id.text(), recorded.attempt.node_id));
   }
   group.intents.erase(intent);
+}
+
+// The unit's row counts its attempts by what is recorded, and goes by the count when it retries.
+void MailChecker::CheckRecordedOnce(Group& group, const queue::AttemptRecorded& recorded) {
+  const auto [known, first] = group.recorded.try_emplace(recorded.attempt, recorded.in_doubt);
+  if (first) return;
+  if (!known->second || recorded.in_doubt) {
+    Fail(format("attempt {:x} of node {} for {} is recorded twice ({} attempts are counted)",
+                recorded.attempt.attempt_id, recorded.attempt.node_id, recorded.key.queue_id.text(),
+                recorded.attempts));
+  }
+  known->second = false;
 }
 
 void MailChecker::OnLeading(NodeId node, GroupId group, raft::Term term) {

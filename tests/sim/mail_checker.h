@@ -6,6 +6,7 @@
 //   clients    what was acknowledged is in the queue; what was refused never is; what is offered
 //              again while it may be there is queued once
 //   fence      a final dot leaves a node only while the unit's open intent is of that node's life
+//   attempts   each is recorded once; what was called in doubt may be heard of once more
 //   account    a recipient ends once; "delivered" is said only of what a remote took; at the end
 //              all have ended
 //   repeats    a remote takes a recipient's message again only after an attempt in doubt
@@ -125,6 +126,9 @@ class MailChecker {
       bool in_order = false;  // Opened since OnOrder().
     };
     std::map<queue::UnitKey, Intent> intents;
+    // Attempts whose outcome was recorded; true: in doubt, so that the attempt itself may still
+    // tell.
+    std::map<queue::AttemptKey, bool> recorded;
     NodeId leader;  // Of the newest term that was told.
     raft::Term term = 0;
     // Messages and notices, while they are alive.
@@ -134,6 +138,7 @@ class MailChecker {
   void Fail(const std::string& what) { reports_.fail(what); }
   void OnEvents(Group& group, const std::vector<queue::Event>& events);
   void OnRecorded(Group& group, const queue::AttemptRecorded& recorded);
+  void CheckRecordedOnce(Group& group, const queue::AttemptRecorded& recorded);
   void OnAccepted(const queue::MessageAccepted& accepted);
   void OnFinal(const queue::RecipientFinal& final);
   void OnNotice(const std::string& content);

@@ -58,11 +58,12 @@ class MailNode::Watched final : public raft::StateMachine {
 // Tells the checker when a dot is allowed.
 class MailNode::WatchedFence final : public node::IntentRecorder {
  public:
-  WatchedFence(HostNode& node, MailChecker& checker, node::IntentRecorder& fence)
-      : node_(node), checker_(checker), fence_(fence) {}
+  WatchedFence(HostNode& node, const MailCluster& cluster, node::IntentRecorder& fence)
+      : node_(node), cluster_(cluster), fence_(fence) {}
 
   void RecordIntent(const node::AttemptTask& task,
                     std::function<void(absl::Status)> done) override {
+    cluster_.on_intent(node_, task.group);
     fence_.RecordIntent(task, Watch(task, std::move(done)));
   }
   void ConfirmLeadership(const node::AttemptTask& task,
@@ -76,14 +77,14 @@ class MailNode::WatchedFence final : public node::IntentRecorder {
     return [this, life = node_.life(), group = task.group,
             done = std::move(done)](const absl::Status& status) {
       if (status.ok() && node_.life() == life && !node_.dying()) {
-        checker_.OnFenceOpens(node_.id(), group);
+        cluster_.checker.OnFenceOpens(node_.id(), group);
       }
       done(status);
     };
   }
 
   HostNode& node_;
-  MailChecker& checker_;
+  const MailCluster& cluster_;
   node::IntentRecorder& fence_;
 };
 
@@ -191,7 +192,7 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
   node::AttemptRunnerOptions runner;
   runner.hostname = hostname_;
   runner.attempts = cluster.attempts;
-  fence_ = std::make_unique<WatchedFence>(node, cluster.checker, intents_);
+  fence_ = std::make_unique<WatchedFence>(node, cluster, intents_);
   runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), *fence_,
                                                   node.clock());
   control_ = std::make_unique<node::ControlMachine>(

@@ -60,6 +60,8 @@ struct MailCluster {
   // For a node that acts by the default policy, before it has heard of the cluster's.
   std::shared_ptr<const smtp::TlsContext> tls;
   node::NodeMutation mutation = node::NodeMutation::kNone;
+  // An attempt wants its intent recorded.
+  std::function<void(HostNode& node, GroupId group)> on_intent = [](HostNode&, GroupId) {};
 };
 
 class MailNode final : public NodeInside {

@@ -149,11 +149,11 @@ class MailRemotes::Talk : public std::enable_shared_from_this<MailRemotes::Talk>
       stalls_ = true;
       return;
     }
-    Say("250 2.0.0 taken");
+    Say("250 2.0.0 taken", remotes_.dots_take_);
   }
 
-  void Say(const std::string& reply) {
-    absl::Duration takes = remotes_.UpTo(temper().delay_max);
+  void Say(const std::string& reply, absl::Duration more = absl::ZeroDuration()) {
+    absl::Duration takes = more + remotes_.UpTo(temper().delay_max);
     if (remotes_.Chance(temper().tarpit)) takes += remotes_.UpTo(temper().tarpit_max);
     speaks_ = std::max(speaks_, remotes_.loop_.now()) + takes;
     remotes_.loop_.At(speaks_, [self = shared_from_this(), reply] {

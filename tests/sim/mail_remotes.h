@@ -65,6 +65,8 @@ class MailRemotes {
   void Heal();
   // All take up to so long for a line.
   void SlowDown(absl::Duration delay_max);
+  // Between a message's end and the answer to it pass so much more.
+  void SlowDots(absl::Duration more) { dots_take_ = more; }
   // One recipient in 16 does not exist.
   static bool IsBad(std::string_view address);
 
@@ -93,6 +95,7 @@ class MailRemotes {
   Random& luck_;
   MailChecker& checker_;
   std::vector<RemoteTemper> tempers_;
+  absl::Duration dots_take_ = absl::ZeroDuration();
   std::map<uint64_t, std::shared_ptr<Talk>> talks_;
   std::function<void(uint64_t)> on_connect_;
   uint64_t connections_ = 0;

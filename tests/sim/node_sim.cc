@@ -111,6 +111,8 @@ void NodeSim::MakeNodes(uint64_t count) {
   network_ = std::make_unique<HostNetwork>(Shared());
   std::vector<HostNode*> all;
   for (uint64_t number = 1; number <= count; ++number) all.push_back(&AddNode(voters_, voters_));
+  faults_ = std::make_unique<MailFaults>(Shared(), all, options_.seed);
+  cluster_->on_intent = [this](HostNode& node, GroupId group) { faults_->OnIntent(node, group); };
   clients_ = std::make_unique<MailClients>(Shared(), *mail_checker_, std::move(all),
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
@@ -349,6 +351,7 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.jump, [this] { JumpClock(); });
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
+  faults_->Begin();
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
@@ -422,6 +425,7 @@ void NodeSim::RunUntil(absl::Duration end) {
 void NodeSim::Heal() {
   trace_.Note("heals", {});
   healing_ = true;
+  faults_->End();
   network_->Mend();
   network_->weather() = NetworkWeather();
   remotes_->Heal();
@@ -437,6 +441,7 @@ void NodeSim::Heal() {
   if (members_ != nullptr) SettleMembers();
   RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
   HandOverInOrder();
+  HandOverBeyondDots();
   clients_->End();
   Settle();
 }
@@ -473,6 +478,27 @@ void NodeSim::HandOverInOrder() {
   drained.Drain();
   RunUntil(loop_.now() + absl::Seconds(2));
   drained.TakePartAgain();
+}
+
+// A hand-over waits no longer than a second for the answers to dots. From here on they take longer,
+// so that whoever leads next finds open intents of a node that is well, and its outcomes come late.
+void NodeSim::HandOverBeyondDots() {
+  remotes_->SlowDots(absl::Milliseconds(1700));
+  for (int move = 0; move < 4; ++move) {
+    RunUntil(loop_.now() + absl::Milliseconds(1500) + UpTo(absl::Seconds(1)));
+    for (const auto& node : nodes_) {
+      if (!node->running()) continue;
+      auto& mail = static_cast<MailNode&>(node->inside());
+      NodeId next(node->id().value() % nodes_.size() + 1);
+      while (!nodes_[next.value() - 1]->running()) next = NodeId(next.value() % nodes_.size() + 1);
+      for (uint32_t number = 1; number <= cluster_->queue_groups; ++number) {
+        const GroupId group(number);
+        if (mail.leads(group) && MayLead(*node, group, next)) mail.HandOver(group, next);
+      }
+    }
+  }
+  RunUntil(loop_.now() + absl::Seconds(2));
+  remotes_->SlowDots(absl::ZeroDuration());
 }
 
 std::string NodeSim::Unsettled() {

@@ -15,6 +15,7 @@
 
 #include "tests/sim/host_network.h"
 #include "tests/sim/mail_clients.h"
+#include "tests/sim/mail_faults.h"
 #include "tests/sim/mail_members.h"
 
 namespace holdfast::raft_test {
@@ -108,6 +109,7 @@ class NodeSim {
   void Heal();
   void SettleMembers();
   void HandOverInOrder();
+  void HandOverBeyondDots();
   std::string Unsettled();
   void Settle();
 
@@ -126,6 +128,7 @@ class NodeSim {
   std::unique_ptr<HostNetwork> network_;
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<MailClients> clients_;
+  std::unique_ptr<MailFaults> faults_;
   Random members_luck_;
   bool members_change_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.

@@ -8,6 +8,7 @@
 //   --from N                     the first seed of the latter two
 //   --jobs N                     processes that share the seeds
 //   --twice-in N                 one seed in N is run twice, and must be equal (default 10)
+//   --members 0|1, --aim 0|1     host: members change, faults that aim at one rule; or not
 //   --steps N, --nodes N, --voters N, --seconds N, --mutation N
 //
 // Each seed runs in a process of its own, for a broken invariant ends it. Ends with the count of
@@ -57,13 +58,19 @@ bool ParseNumber(const std::string& name, uint64_t value, Arguments& arguments) 
     int* narrow;
   };
   FloorArguments& run = arguments.run;
-  const Number numbers[] = {
-      {"--seed", &arguments.seed, nullptr},       {"--seeds", &arguments.seeds, nullptr},
-      {"--minutes", &arguments.minutes, nullptr}, {"--from", &arguments.from, nullptr},
-      {"--jobs", &arguments.jobs, nullptr},       {"--twice-in", &arguments.twice_in, nullptr},
-      {"--steps", nullptr, &run.steps},           {"--nodes", nullptr, &run.nodes},
-      {"--voters", nullptr, &run.voters},         {"--seconds", nullptr, &run.seconds},
-      {"--mutation", nullptr, &run.mutation},     {"--members", nullptr, &run.members}};
+  const Number numbers[] = {{"--seed", &arguments.seed, nullptr},
+                            {"--seeds", &arguments.seeds, nullptr},
+                            {"--minutes", &arguments.minutes, nullptr},
+                            {"--from", &arguments.from, nullptr},
+                            {"--jobs", &arguments.jobs, nullptr},
+                            {"--twice-in", &arguments.twice_in, nullptr},
+                            {"--steps", nullptr, &run.steps},
+                            {"--nodes", nullptr, &run.nodes},
+                            {"--voters", nullptr, &run.voters},
+                            {"--seconds", nullptr, &run.seconds},
+                            {"--mutation", nullptr, &run.mutation},
+                            {"--members", nullptr, &run.members},
+                            {"--aim", nullptr, &run.aim}};
   for (const Number& number : numbers) {
     if (name != number.name) continue;
     if (number.wide != nullptr) *number.wide = value;
@@ -201,7 +208,7 @@ int Main(int argc, char** argv) {
         stderr,
         "usage: raft_sim --seed N [--trace] | --seeds N | --minutes N\n"
         "  [--floor core|host|node|both] [--from N] [--jobs N] [--twice-in N] [--steps N]\n"
-        "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--mutation N]\n");
+        "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--aim 0|1] [--mutation N]\n");
     return 2;
   }
   SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.
