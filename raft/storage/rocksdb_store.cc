@@ -620,13 +620,12 @@ absl::StatusOr<bool> StoreExists(const StoreOptions& options) {
   if (!exists) return false;
   rocksdb::Env* env = options.env != nullptr ? options.env : rocksdb::Env::Default();
   const absl::StatusOr<uint64_t> witness = ReadWitness(*env, options.directory);
-  // Damaged or not readable: OpenStore() says so better.
   if (!witness.ok() && !absl::IsNotFound(witness.status())) return true;
   if (witness.ok() && *witness > 0) return true;
-  // A young store, or one whose creation was cut short: its identity is written last.
+  // A young store, or one whose creation was cut short: its identity is written last. In use,
+  // damaged, without room: OpenStore() says so.
   absl::StatusOr<std::shared_ptr<Engine>> engine = OpenEngine(options, /*create=*/true);
-  if (absl::IsResourceExhausted(engine.status())) return true;  // There may be room to open it.
-  HOLDFAST_RETURN_IF_ERROR(engine.status());
+  if (!engine.ok()) return true;
   HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> identity,
                             (*engine)->Get((*engine)->meta, MetaKey(MetaKind::kIdentity)));
   return identity.has_value();

@@ -71,9 +71,8 @@ struct StoreOptions {
 std::string NewClusterId();
 
 // True when the directory holds a store. False also for what a crash left of a creation: nothing
-// was promised by it, and CreateStore() finishes it.
-//   kFailedPrecondition, kUnimplemented, kUnavailable  as of OpenStore(), which of a young store
-//                                                      only opening it can tell
+// was promised by it, and CreateStore() finishes it. True too where OpenStore() fails for another
+// reason. kUnavailable: the file system refused.
 absl::StatusOr<bool> StoreExists(const StoreOptions& options);
 
 // Makes a store in an empty or missing directory and opens it. The groups appear with it, all or
