@@ -114,7 +114,7 @@ bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   const Role role = core_.role();
   const NodeId leader = core_.leader();
   const size_t undecided = undecided_.size();
-  if (role != Role::kLeader || single_voter_) {
+  if (role != Role::kLeader || (single_voter_ && conf_state_.learners.empty())) {
     silent_ticks_.clear();
     offered_since_.clear();
   } else {

@@ -189,6 +189,14 @@ absl::StatusOr<std::optional<std::string>> Engine::Get(rocksdb::ColumnFamilyHand
   return std::optional<std::string>(std::move(value));
 }
 
+absl::StatusOr<bool> EngineExists(const StoreOptions& options) {
+  rocksdb::Env* env = options.env != nullptr ? options.env : rocksdb::Env::Default();
+  rocksdb::Status status = env->FileExists(options.directory + "/CURRENT");
+  if (status.IsNotFound()) return false;
+  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(status, options.directory));
+  return true;
+}
+
 absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, bool create) {
   auto engine = std::make_shared<Engine>();
   engine->latch = std::make_shared<FailureLatch>(options.fatal);
@@ -203,7 +211,7 @@ absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, 
 
   const rocksdb::DBOptions database = DatabaseOptions(options, engine, create);
   const std::vector<rocksdb::ColumnFamilyDescriptor> families = Families(options);
-  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, StoreExists(options));
+  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, EngineExists(options));
   if (exists) HOLDFAST_RETURN_IF_ERROR(CheckFamilies(database, options, families));
 
   std::vector<rocksdb::ColumnFamilyHandle*> handles;

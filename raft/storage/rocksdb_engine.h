@@ -67,6 +67,9 @@ struct Engine {
                                                  std::string_view key) const;
 };
 
+// True when the directory holds a database, whatever is in it.
+absl::StatusOr<bool> EngineExists(const StoreOptions& options);
+
 // Opens or makes the database. kNotFound unless `create`.
 absl::StatusOr<std::shared_ptr<Engine>> OpenEngine(const StoreOptions& options, bool create);
 

@@ -616,11 +616,19 @@ std::string NewClusterId() {
 }
 
 absl::StatusOr<bool> StoreExists(const StoreOptions& options) {
+  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, EngineExists(options));
+  if (!exists) return false;
   rocksdb::Env* env = options.env != nullptr ? options.env : rocksdb::Env::Default();
-  rocksdb::Status status = env->FileExists(options.directory + "/CURRENT");
-  if (status.IsNotFound()) return false;
-  HOLDFAST_RETURN_IF_ERROR(FromRocksDb(status, options.directory));
-  return true;
+  const absl::StatusOr<uint64_t> witness = ReadWitness(*env, options.directory);
+  if (!witness.ok() && !absl::IsNotFound(witness.status())) return true;
+  if (witness.ok() && *witness > 0) return true;
+  // A young store, or one whose creation was cut short: its identity is written last. In use,
+  // damaged, without room: OpenStore() says so.
+  absl::StatusOr<std::shared_ptr<Engine>> engine = OpenEngine(options, /*create=*/true);
+  if (!engine.ok()) return true;
+  HOLDFAST_ASSIGN_OR_RETURN(const std::optional<std::string> identity,
+                            (*engine)->Get((*engine)->meta, MetaKey(MetaKind::kIdentity)));
+  return identity.has_value();
 }
 
 absl::StatusOr<std::unique_ptr<Store>> CreateStore(const StoreOptions& options,
@@ -643,7 +651,7 @@ absl::StatusOr<std::unique_ptr<Store>> CreateStore(const StoreOptions& options,
 }
 
 absl::StatusOr<std::unique_ptr<Store>> OpenStore(const StoreOptions& options) {
-  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, StoreExists(options));
+  HOLDFAST_ASSIGN_OR_RETURN(const bool exists, EngineExists(options));
   if (!exists) {
     return MakeStatus(absl::StatusCode::kNotFound, "no store in {}", options.directory);
   }

@@ -70,7 +70,9 @@ struct StoreOptions {
 // 32 hexadecimal digits from the kernel.
 std::string NewClusterId();
 
-// True when the directory holds a store, finished or not; kDataLoss when that can't be told.
+// True when the directory holds a store. False also for what a crash left of a creation: nothing
+// was promised by it, and CreateStore() finishes it. True too where OpenStore() fails for another
+// reason. kUnavailable: the file system refused.
 absl::StatusOr<bool> StoreExists(const StoreOptions& options);
 
 // Makes a store in an empty or missing directory and opens it. The groups appear with it, all or

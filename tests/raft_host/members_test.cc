@@ -118,6 +118,23 @@ TEST_F(MembersTest, ANextLeaderWithItsWholeLogGoesOnFromThere) {
   EXPECT_EQ(cluster_->machine(kNew).installed().size(), 1u);
 }
 
+// A leader without another voter watches its learner's snapshot all the same.
+TEST_F(MembersTest, ALoneVoterOffersItsLearnerAnotherSnapshotAfterALostOne) {
+  cluster_ = std::make_unique<HostCluster>(1, Options(/*entries_kept=*/8));
+  leader_ = cluster_->AwaitLeader();
+  Propose(20);
+  cluster_->AddNode(kNew);
+  cluster_->pieces_per_tick = 1;
+  ASSERT_TRUE(cluster_->Change(leader_, Steps({{ConfChangeType::kAddLearner, kNew}})).status.ok());
+  ASSERT_TRUE(cluster_->RunUntil([&] { return cluster_->fetched().bodies > 0; }));
+  // The pull fails, and nobody but the leader can begin another one.
+  cluster_->CutOff(kNew);
+  ASSERT_TRUE(cluster_->RunUntil([&] { return !Status(kNew).receiving_snapshot; }));
+  cluster_->Heal();
+  cluster_->pieces_per_tick.reset();
+  EXPECT_TRUE(cluster_->RunUntil([&] { return cluster_->InStep(kNew, leader_); }));
+}
+
 TEST_F(MembersTest, ChangesAreRefusedWhereTheyDoNotFit) {
   Begin(/*entries_kept=*/8);
   const ConfChange add = Steps({{ConfChangeType::kAddLearner, kNew}});
