@@ -68,9 +68,9 @@ Replica::Replica(const GroupHostOptions& options, uint64_t seed, std::unique_ptr
     ungreeted_.erase(options.self);
     ungreeted_ticks_ = options.election_ticks;
   }
-  const bool newborn = opened.hard_state.empty() && opened.last == 0;
+  newborn_ = opened.hard_state.empty() && opened.last == 0;
   if (options.mutation == HostMutation::kHearVotesAfterRestart) return;
-  if (!single_voter_ && !newborn) votes_withheld_ticks_ = options.election_ticks;
+  if (!single_voter_ && !newborn_) votes_withheld_ticks_ = options.election_ticks;
 }
 
 void Replica::Start() {
@@ -197,6 +197,7 @@ void Replica::Read(AskedRead read, absl::Duration now) {
 }
 
 void Replica::Send(Message message) {
+  if (newborn_ && message.type == MessageType::kHeartbeatResponse) return;
   // The node asked needs no lease to run out, and its election may take as long as any.
   if (message.type == MessageType::kSnapshot) offered_since_[message.to] = now_;
   if (message.type == MessageType::kTimeoutNow) handed_over_ticks_ = 2 * options_.election_ticks;
@@ -243,6 +244,7 @@ void Replica::Enqueue(StorageTask task) {
 void Replica::Stored(StorageTask task) {
   --writes_out_;
   if (task.write.install) Installed(*task.write.install);
+  if (task.write.hard_state) newborn_ = false;
   // A leader's followers will want the bytes soon; a follower's log is seldom asked for.
   log_->Stored(std::move(task.write.entries),
                /*keep_bodies=*/!single_voter_ && core_.role() == Role::kLeader);

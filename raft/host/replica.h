@@ -191,6 +191,8 @@ class Replica {
   // (a read point rests on that). So it hears no request for its vote for one election timeout
   // after its start, unless the leader itself asked for the election.
   int votes_withheld_ticks_ = 0;
+  // A replica that never wrote anything need not wait so: it tells no leader that it hears it.
+  bool newborn_ = false;
   // The store may have forgotten what it promised, and those who know have not said so yet. Until
   // all others of the group have, or an election timeout has passed, nothing is heard that a vote
   // or an acknowledgement could follow.

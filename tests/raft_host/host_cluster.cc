@@ -278,7 +278,10 @@ void HostCluster::Settle() {
     more = false;
     for (auto& [node, parts] : nodes_) {
       if (parts->host == nullptr) continue;
-      while (parts->raft.RunOne() || parts->storage.RunOne() || parts->apply.RunOne()) more = true;
+      const bool writes = node != stalled_disk;
+      while (parts->raft.RunOne() || (writes && parts->storage.RunOne()) || parts->apply.RunOne()) {
+        more = true;
+      }
     }
     more |= Deliver();
   }

@@ -94,6 +94,8 @@ class HostCluster {
   std::optional<uint64_t> pieces_per_tick;
   // No fetch goes on, nor does it end, but those that are cut.
   bool hold_fetches = false;
+  // Writes of this node wait.
+  NodeId stalled_disk = kNoNode;
   // Called for each message about to be delivered; true: it is lost.
   std::function<bool(NodeId from, NodeId to, const Message&)> lose;
 

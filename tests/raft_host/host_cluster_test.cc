@@ -164,6 +164,24 @@ TEST(HostClusterTest, ARestartedNodeWithholdsItsVoteForOneElectionTimeout) {
   EXPECT_GT(cluster.host(candidate).Status(kGroup)->term, term);
 }
 
+// It would come back as one that never heard anybody, and vote at once.
+TEST(HostClusterTest, ANodeThatWroteNothingYetTellsNoLeaderThatItHearsIt) {
+  HostCluster cluster(3);
+  const NodeId slow{3};
+  cluster.stalled_disk = slow;
+  uint64_t told = 0;
+  cluster.lose = [&](NodeId from, NodeId, const Message& message) {
+    told += from == slow && message.type == MessageType::kHeartbeatResponse;
+    return false;
+  };
+  const NodeId leader = cluster.AwaitLeader();
+  for (int tick = 0; tick < 30; ++tick) cluster.Tick();
+  EXPECT_EQ(cluster.host(slow).Status(kGroup)->leader, leader);
+  EXPECT_EQ(told, 0u);
+  cluster.stalled_disk = kNoNode;
+  EXPECT_TRUE(cluster.RunUntil([&] { return told > 0 && cluster.InStep(slow, leader); }));
+}
+
 TEST(HostClusterTest, AHandOverMovesLeadershipAndIsVisibleWhileItLasts) {
   HostCluster cluster(3);
   const NodeId first = cluster.AwaitLeader();

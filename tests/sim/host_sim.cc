@@ -367,10 +367,12 @@ void HostSim::Heal() {
 
 void HostSim::RunUntil(const std::function<bool()>& reached, absl::Duration most,
                        const std::string& otherwise) {
-  const absl::Duration end = loop_.now() + most;
+  absl::Duration end = loop_.now() + most;
+  const absl::Duration last = end + kPullsToSettle;
   while (checker_->error().empty() && !reached()) {
     if (loop_.now() >= end) return checker_->Fail(otherwise + ": " + Unsettled());
     RunUntil(loop_.now() + host_options_.tick);
+    if (Pulling()) end = std::min(loop_.now() + most, last);  // A voter that the leader needs.
   }
 }
 
