@@ -51,7 +51,7 @@ INSTANTIATE_TEST_SUITE_P(
         Bug{HostMutation::kLearnerVotes, "LearnerVotes", 20, true},
         Bug{HostMutation::kForgetMembersOfSnapshot, "ForgetMembersOfSnapshot", 20, true},
         Bug{HostMutation::kForgetMembersApplied, "ForgetMembersApplied", 20, true},
-        Bug{HostMutation::kKeepAbandonedBodies, "KeepAbandonedBodies", 20},
+        Bug{HostMutation::kKeepAbandonedBodies, "KeepAbandonedBodies", 150},
         Bug{HostMutation::kHearVotesAfterRestart, "HearVotesAfterRestart", 20, false, true},
         Bug{HostMutation::kVoteWithAmnesia, "VoteWithAmnesia", 20, false, true}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
