@@ -278,7 +278,7 @@ void MailNode::MakeShares() {
   options.boot_id = boot_id_;
   options.alone = false;
   options.queue_groups = cluster_.queue_groups;
-  options.permits.idle_lifetime = cluster_.attempts.idle_connection_timeout;
+  options.permits.idle_lifetime = node::OpenAfterAttempt(cluster_.attempts);
   shares_ = std::make_unique<node::ShareExchange>(
       node::ShareExchange::Parts{
           [this] { return node_.host().Statuses(); },
@@ -485,6 +485,16 @@ void MailNode::Submit(std::shared_ptr<const smtp::Envelope> envelope,
 void MailNode::HandOver(GroupId group, NodeId target) {
   GroupDuties* const duties = duties_.at(group.value() - 1).get();
   node_.apply_context().Post([duties, target] { duties->HandOver(target); });
+}
+
+std::string MailNode::Shares() {
+  std::string all;
+  for (const node::ShareExchange::View& view : shares_->Views(16)) {
+    all += format("\n  node {}, {}: {} attempts, {} open of {:.0f}, {:.0f} wanted",
+                  node_.id().value(), view.destination, view.running, view.demand.open,
+                  view.allowed.connections, view.demand.wanted.connections);
+  }
+  return all;
 }
 
 std::string MailNode::Leftovers() const {

@@ -111,6 +111,8 @@ class MailNode final : public NodeInside {
   void SetFreeBytes(uint64_t bytes);
   // Nothing of a message or an attempt is left in memory; otherwise what is.
   std::string Leftovers() const;
+  // Of each destination: connections that are open or being opened here, wanted and allowed.
+  std::string Shares();
 
  private:
   class Watched;

@@ -252,7 +252,12 @@ void NodeSim::CheckConnections(uint64_t open) {
   const auto nodes = std::count_if(nodes_.begin(), nodes_.end(), connects);
   const uint64_t limit = std::max<uint64_t>(limit_max_, static_cast<uint64_t>(nodes));
   if (open <= limit + (limit + 9) / 10) return;
-  checker_->Fail(format("{} connections are open at a destination that takes {}", open, limit));
+  std::string shares;
+  for (const auto& node : nodes_) {
+    if (node->running()) shares += static_cast<MailNode&>(node->inside()).Shares();
+  }
+  checker_->Fail(
+      format("{} connections are open at a destination that takes {}:{}", open, limit, shares));
 }
 
 void NodeSim::ChangePolicy() {
