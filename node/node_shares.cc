@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "node/delivery/attempt_runner.h"
 
 namespace holdfast::node {
 namespace {
@@ -32,7 +33,7 @@ std::unique_ptr<ShareExchange> MakeShares(const NodeShareParts& parts) {
   options.boot_id = Random::FromKernel().Next();
   options.alone = parts.room.alone();
   options.queue_groups = parts.queue_groups;
-  options.permits.idle_lifetime = parts.settings.attempts.idle_connection_timeout;
+  options.permits.idle_lifetime = OpenAfterAttempt(parts.settings.attempts);
   auto shares = std::make_unique<ShareExchange>(
       ShareExchange::Parts{
           [&host = parts.host] { return host.Statuses(); },

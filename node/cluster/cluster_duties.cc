@@ -372,6 +372,9 @@ peer_call::Beat ClusterDuties::MakeBeat() const {
   peer_call::Beat beat;
   beat.set_node_id(options_.self.value());
   beat.set_hostname(options_.hostname);
+  for (const NodeRow& row : nodes()) {
+    if (row.node == options_.self && !row.removed) beat.set_address(row.address);
+  }
   beat.set_version(kVersion);
   beat.set_feature_level_max(kFeatureLevelMax);
   beat.set_started_us(absl::ToUnixMicros(started_));

@@ -27,6 +27,10 @@ struct AttemptRunner::Lane {
   uint64_t started = 0;
 };
 
+absl::Duration OpenAfterAttempt(const AttemptSettings& settings) {
+  return settings.idle_connection_timeout + smtp::ClientTimeouts().quit;
+}
+
 AttemptRunner::AttemptRunner(const AttemptRunnerOptions& options, AttemptEdges edges,
                              const raft::Store& store, IntentRecorder& intents, const Clock& clock)
     : options_(options),

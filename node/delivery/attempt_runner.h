@@ -46,6 +46,10 @@ struct AttemptRunnerOptions {
   std::vector<std::string> own_addresses;
 };
 
+// A connection that an attempt leaves is open for no longer than this: unused, and then until its
+// QUIT is answered.
+absl::Duration OpenAfterAttempt(const AttemptSettings& settings);
+
 class AttemptRunner {
  public:
   using Done = std::function<void(std::shared_ptr<AttemptTask>, AttemptReport)>;

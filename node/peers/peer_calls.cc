@@ -34,8 +34,9 @@ absl::Status CheckUnderWay(const peer_call::UnderWay& under_way) {
 
 absl::Status CheckBeat(const peer_call::Beat& beat) {
   bool fits = beat.groups_size() <= kGroupsPerBeatMax;
-  for (const std::string* text : {&beat.hostname(), &beat.version(), &beat.not_ready_reason(),
-                                  &beat.load_part(), &beat.handed_over_reason()}) {
+  for (const std::string* text :
+       {&beat.hostname(), &beat.version(), &beat.address(), &beat.not_ready_reason(),
+        &beat.load_part(), &beat.handed_over_reason()}) {
     fits &= text->size() <= kBeatTextBytesMax;
   }
   fits &= beat.fitness().load_reason().size() <= kBeatTextBytesMax &&

@@ -33,6 +33,13 @@ std::string PeerText(const PeerSettings& peer) {
   return raft::HostAndPort{peer.host, peer.port}.ToString();
 }
 
+PeerBook::Addresses FilePeers(const NodeSettings& settings) {
+  PeerBook::Addresses peers;
+  if (!settings.cluster) return peers;
+  for (const PeerSettings& peer : settings.cluster->peers) peers[peer.node_id] = PeerText(peer);
+  return peers;
+}
+
 // Answers of one round of questions.
 class Round {
  public:
@@ -61,18 +68,15 @@ PeerRoom::PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t qu
     : settings_(settings),
       clock_(clock),
       queue_groups_(queue_groups),
-      gate_(settings.timing, clock) {
-  if (!settings.cluster) return;
-  MutexLock lock(mutex_);
-  for (const PeerSettings& peer : settings.cluster->peers) peers_[peer.node_id] = PeerText(peer);
-}
+      gate_(settings.timing, clock),
+      book_(settings.node_id, FilePeers(settings)) {}
 
 PeerRoom::~PeerRoom() { Stop(); }
 
 std::vector<NodeId> PeerRoom::PeersNow() const {
   std::vector<NodeId> all;
   MutexLock lock(mutex_);
-  for (const auto& [node, address] : peers_) all.push_back(node);
+  for (const auto& [node, address] : book_.peers()) all.push_back(node);
   return all;
 }
 
@@ -91,33 +95,40 @@ std::string PeerRoom::AddressOf(NodeId node) const {
   if (!settings_.cluster) return "";
   if (node == settings_.node_id) return settings_.cluster->address.ToString();
   MutexLock lock(mutex_);
-  const auto found = peers_.find(node);
-  return found == peers_.end() ? "" : found->second;
+  const auto found = book_.peers().find(node);
+  return found == book_.peers().end() ? "" : found->second;
 }
 
 void PeerRoom::SetNodes(const std::vector<PeerChange>& changes) {
   if (transport_ == nullptr) return;
-  std::map<NodeId, std::string> peers;
   std::set<NodeId> removed;
-  for (const PeerSettings& peer : settings_.cluster->peers) peers[peer.node_id] = PeerText(peer);
-  for (const PeerChange& change : changes) {
-    if (change.removed) {
-      removed.insert(change.node);
-      peers.erase(change.node);
-    } else if (change.node != settings_.node_id) {
-      peers[change.node] = change.address;
-    }
+  bool changed = false;
+  {
+    MutexLock lock(mutex_);
+    const PeerBook::Addresses before = book_.peers();
+    book_.SetNodes(changes);
+    removed = book_.removed();
+    changed = book_.peers() != before;
   }
   gate_.SetRemoved(std::move(removed));
+  if (changed) UpdatePeers();
+}
+
+void PeerRoom::OnTold(NodeId peer, const std::string& address) {
+  const std::optional<raft::HostAndPort> parsed = raft::ReadHostAndPort(address);
+  if (!parsed || parsed->port == 0 || !CheckAddress(address).ok()) return;
+  MutexLock lock(mutex_);
+  if (book_.OnTold(peer, address)) told_.store(true, std::memory_order_release);
+}
+
+void PeerRoom::UpdatePeers() {
   std::vector<raft::PeerAddress> addresses;
   {
     MutexLock lock(mutex_);
-    if (peers == peers_) return;
-    peers_ = peers;
-    for (const auto& [node, address] : peers_) addresses.push_back({node, address});
+    for (const auto& [node, address] : book_.peers()) addresses.push_back({node, address});
   }
   if (absl::Status status = transport_->UpdatePeers(addresses); !status.ok()) {
-    // It was checked before it was proposed.
+    // It was checked before it was proposed, or when it was told.
     Log(LogLevel::kError, "peers_not_changed", {{"reason", Message(status)}});
   }
 }
@@ -191,6 +202,7 @@ absl::Status PeerRoom::Start(bool formed) {
   gate_.Serve(peer_call::Request::kBeat,
               [this](NodeId peer, peer_call::Request request, auto reply) {
                 if (gate_.listener() != nullptr) gate_.listener()->OnBeat(peer, request.beat());
+                if (!request.beat().address().empty()) OnTold(peer, request.beat().address());
                 beats_.Put(peer, std::move(*request.mutable_beat()), clock_.SinceBoot());
                 reply(peer_call::Answer());
               });
@@ -345,6 +357,7 @@ void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make
 
 void PeerRoom::Tick() {
   if (transport_ == nullptr || make_beat_ == nullptr) return;
+  if (told_.exchange(false, std::memory_order_acq_rel)) UpdatePeers();
   const bool soon = beat_soon_.exchange(false, std::memory_order_acq_rel);
   if (!soon && clock_.SinceBoot() < next_beat_) return;
   next_beat_ = clock_.SinceBoot() + kBeatInterval;

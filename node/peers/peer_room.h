@@ -27,6 +27,7 @@
 #include "node/config/settings.h"
 #include "node/peers/beat_table.h"
 #include "node/peers/forming.h"
+#include "node/peers/peer_book.h"
 #include "node/peers/peer_gate.h"
 #include "node/peers/peers.h"
 #include "raft/transport/grpc_transport.h"
@@ -97,6 +98,10 @@ class PeerRoom final : public Peers {
   // One question to every peer of the node file; OK: a member let us begin.
   absl::Status JoiningRound();
   std::vector<NodeId> PeersNow() const;
+  // A peer says where it is.
+  void OnTold(NodeId peer, const std::string& address);
+  // Has the transport connect to those of the book.
+  void UpdatePeers();
   peer_call::Forming SayForming();
 
   const NodeSettings& settings_;
@@ -108,8 +113,8 @@ class PeerRoom final : public Peers {
   raft::NullTransport nobody_;
   std::unique_ptr<raft::GrpcTransport> transport_;
   mutable Mutex mutex_;
-  std::map<NodeId, std::string> peers_
-      ABSL_GUARDED_BY(mutex_);  // All others, with their addresses.
+  PeerBook book_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> told_{false};  // The book has somebody more: Tick() connects to it.
   std::unique_ptr<Forming> forming_ ABSL_GUARDED_BY(mutex_);
   bool recorded_formed_ = false;
   std::function<peer_call::Beat()> make_beat_;

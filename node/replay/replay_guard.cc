@@ -201,7 +201,7 @@ void ReplayGuard::Tick() {
   std::vector<ConfirmBatch::Command> commands;
   {
     MutexLock lock(mutex_);
-    watch_.KeepOnly({peers.begin(), peers.end()});
+    watch_.KeepOnly({peers.begin(), peers.end()}, now);
     recent_.ForgetOld(now);
     commands = confirms_.Take(now);
   }

@@ -32,8 +32,10 @@ void ReplayWatch::OnUnreachable(NodeId peer, absl::Duration now) {
   found->second.unreachable = now;
 }
 
-void ReplayWatch::KeepOnly(const std::set<NodeId>& peers) {
-  std::erase_if(peers_, [&peers](const auto& entry) { return !peers.contains(entry.first); });
+void ReplayWatch::KeepOnly(const std::set<NodeId>& peers, absl::Duration now) {
+  const size_t gone =
+      std::erase_if(peers_, [&peers](const auto& entry) { return !peers.contains(entry.first); });
+  if (gone > 0) removed_ = now;
 }
 
 bool ReplayWatch::MayHaveLost(const Peer& peer, absl::Duration now, absl::Duration window) const {
@@ -45,6 +47,7 @@ bool ReplayWatch::MayHaveLost(const Peer& peer, absl::Duration now, absl::Durati
 
 bool ReplayWatch::MustAsk(absl::Duration now, absl::Duration window) const {
   if (Within(restarted_, now, window) || Within(unsettled_, now, window)) return true;
+  if (Within(removed_, now, window)) return true;
   return std::any_of(peers_.begin(), peers_.end(),
                      [&](const auto& entry) { return MayHaveLost(entry.second, now, window); });
 }

@@ -9,7 +9,8 @@
 //  - the node that had it is gone, paused or cut off: the others miss its beats or lose their
 //    connections to it. Once it is heard again in the same life it tells itself what is unsettled,
 //    so nothing is remembered of the silence; in a new life it has forgotten;
-//  - this node itself has forgotten: it was restarted.
+//  - this node itself has forgotten: it was restarted;
+//  - the node that had it was removed from the cluster: nobody hears any more what it knows.
 // Each counts as long as messages are remembered (`window`).
 //
 // Threads: thread-compatible. No I/O, no clock: `now` is Clock::SinceBoot().
@@ -43,8 +44,8 @@ class ReplayWatch {
               absl::Duration now);
   // Messages to it were lost, or its connection is gone.
   void OnUnreachable(NodeId peer, absl::Duration now);
-  // Those that don't belong to the cluster any more are forgotten.
-  void KeepOnly(const std::set<NodeId>& peers);
+  // Those that don't belong to the cluster any more are forgotten, but that there were some is not.
+  void KeepOnly(const std::set<NodeId>& peers, absl::Duration now);
 
   bool MustAsk(absl::Duration now, absl::Duration window) const;
   // Peers that were heard a moment ago.
@@ -65,6 +66,7 @@ class ReplayWatch {
   const absl::Duration silence_max_;
   std::optional<absl::Duration> restarted_;
   std::optional<absl::Duration> unsettled_;
+  std::optional<absl::Duration> removed_;  // A peer, last.
   std::map<NodeId, Peer> peers_;
 };
 

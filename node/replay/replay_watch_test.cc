@@ -89,11 +89,16 @@ TEST_F(ReplayWatchTest, OthersTroublesAreNotToldAsOurs) {
   EXPECT_EQ(watch_.UnsettledAgo(At(10)), std::nullopt);
 }
 
-TEST_F(ReplayWatchTest, ARemovedPeerIsForgotten) {
+// Its clients may offer again what it had taken, and it can't say so any more: it may have been
+// replaced because it died.
+TEST_F(ReplayWatchTest, AfterAPeerWasRemovedItIsAskedForAWindow) {
   Beat(10);
-  EXPECT_TRUE(MustAsk(20));
-  watch_.KeepOnly({NodeId{3}});
-  EXPECT_FALSE(MustAsk(20));
+  EXPECT_FALSE(MustAsk(10));
+  watch_.KeepOnly({NodeId{3}}, At(11));
+  EXPECT_TRUE(MustAsk(11));
+  watch_.KeepOnly({NodeId{3}}, At(12));
+  EXPECT_TRUE(watch_.MustAsk(At(20), absl::Seconds(10)));
+  EXPECT_FALSE(watch_.MustAsk(At(21), absl::Seconds(10)));
 }
 
 TEST_F(ReplayWatchTest, NothingIsAskedWhileNothingIsRemembered) {

@@ -49,6 +49,7 @@ class MemoryTransport final : public Transport {
  public:
   MemoryTransport(asio::any_io_executor executor, std::shared_ptr<MemoryPeer::State> state)
       : executor_(std::move(executor)), state_(std::move(state)) {}
+  ~MemoryTransport() override { state_->send_ended = true; }  // As a socket's.
 
   asio::any_io_executor executor() override { return executor_; }
 

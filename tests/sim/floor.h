@@ -15,13 +15,13 @@ namespace holdfast::raft_test {
 struct FloorArguments {
   uint64_t seed = 1;
   int steps = 0;     // core
-  int nodes = 0;     // core, host
+  int nodes = 0;     // all
   int voters = 0;    // core
-  int seconds = 0;   // host
-  int members = -1;  // host: 1 change, 0 stay; the seed decides otherwise
+  int seconds = 0;   // host, node
+  int members = -1;  // host, node: 1 change, 0 stay; the seed decides otherwise
   int aim = -1;      // host: 1 faults that aim at one rule, 0 none; the seed decides otherwise
   int mutation = 0;
-  bool trace = false;  // host
+  bool trace = false;  // host, node
 };
 
 struct FloorOutcome {

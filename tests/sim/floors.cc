@@ -38,8 +38,15 @@ NodeSimOptions NodeOptions(const FloorArguments& arguments) {
   if (arguments.seconds > 0) options.seconds = arguments.seconds;
   options.nodes = arguments.nodes;
   options.trace = arguments.trace;
+  using Members = NodeSimOptions::Members;
+  if (arguments.members > 0) options.members = Members::kChange;
+  if (arguments.members == 0) options.members = Members::kStay;
   options.mutation = static_cast<node::NodeMutation>(arguments.mutation);
   return options;
+}
+
+std::string MembersArgument(const FloorArguments& arguments) {
+  return arguments.members < 0 ? "" : format(" --members {}", arguments.members);
 }
 
 }  // namespace
@@ -79,11 +86,10 @@ Floor HostFloor() {
   };
   floor.replay = [](const FloorArguments& arguments) {
     const HostSimOptions options = HostOptions(arguments);
-    const std::string members =
-        arguments.members < 0 ? "" : format(" --members {}", arguments.members);
     const std::string aim = arguments.aim < 0 ? "" : format(" --aim {}", arguments.aim);
     return format("--floor host --seed {} --seconds {} --nodes {} --mutation {}{}{}", options.seed,
-                  options.seconds, options.nodes, static_cast<int>(options.mutation), members, aim);
+                  options.seconds, options.nodes, static_cast<int>(options.mutation),
+                  MembersArgument(arguments), aim);
   };
   return floor;
 }
@@ -97,16 +103,17 @@ Floor NodeFloor() {
         result.error, result.hash,
         format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged, {} "
                "recipients delivered, {} failed, {} taken by remotes, {} attempts in doubt, {} "
-               "recipients twice, {} messages offered again",
+               "recipients twice, {} messages offered again, {} changes of members, {} disks lost",
                result.events, result.elected, result.crashes, result.sent, result.acknowledged,
                result.delivered, result.failed, result.taken, result.doubts, result.repeats,
-               result.offered_again),
+               result.offered_again, result.changes, result.lost_disks),
         result.simulated_seconds};
   };
   floor.replay = [](const FloorArguments& arguments) {
     const NodeSimOptions options = NodeOptions(arguments);
-    return format("--floor node --seed {} --seconds {} --nodes {} --mutation {}", options.seed,
-                  options.seconds, options.nodes, static_cast<int>(options.mutation));
+    return format("--floor node --seed {} --seconds {} --nodes {} --mutation {}{}", options.seed,
+                  options.seconds, options.nodes, static_cast<int>(options.mutation),
+                  MembersArgument(arguments));
   };
   return floor;
 }

@@ -18,14 +18,6 @@ std::set<NodeId> IdsOf(const std::vector<std::unique_ptr<HostNode>>& nodes) {
   return ids;
 }
 
-bool Has(const std::vector<NodeId>& nodes, NodeId node) {
-  return std::find(nodes.begin(), nodes.end(), node) != nodes.end();
-}
-
-bool IsMember(const raft::GroupStatus& group, NodeId node) {
-  return Has(group.voters, node) || Has(group.learners, node) || Has(group.voters_outgoing, node);
-}
-
 node::NodeRow* Find(std::vector<node::NodeRow>& rows, NodeId node) {
   for (node::NodeRow& row : rows) {
     if (row.node == node) return &row;
@@ -46,7 +38,11 @@ void MarkRemoved(std::vector<node::NodeRow>& rows, NodeId node) {
 }  // namespace
 
 HostMembers::HostMembers(const SimShared& shared, uint64_t seed, Cluster cluster)
-    : shared_(shared), luck_(seed), cluster_(std::move(cluster)), first_(IdsOf(cluster_.nodes)) {
+    : shared_(shared),
+      luck_(seed),
+      cluster_(std::move(cluster)),
+      look_{shared.loop, cluster_.nodes, cluster_.leader, cluster_.queue_groups},
+      first_(IdsOf(cluster_.nodes)) {
   versions_.push_back({});
 }
 
@@ -57,17 +53,7 @@ void HostMembers::Begin() {
   });
 }
 
-std::set<NodeId> HostMembers::Members() const {
-  std::set<NodeId> members = first_;
-  for (const node::NodeRow& row : Newest()) {
-    if (row.removed) {
-      members.erase(row.node);
-    } else {
-      members.insert(row.node);
-    }
-  }
-  return members;
-}
+std::set<NodeId> HostMembers::Members() const { return MembersLook::Members(first_, Newest()); }
 
 const HostMembers::Rows& HostMembers::RowsOf(NodeId node) const {
   HostNode& at = Node(node);
@@ -93,8 +79,9 @@ bool HostMembers::CutsOff(NodeId at, NodeId other) const {
   });
   if (!removed) return false;
   const std::vector<raft::GroupStatus> groups = node.host().Statuses();
-  return std::none_of(groups.begin(), groups.end(),
-                      [other](const raft::GroupStatus& group) { return IsMember(group, other); });
+  return std::none_of(groups.begin(), groups.end(), [other](const raft::GroupStatus& group) {
+    return node::IsMember(other, group);
+  });
 }
 
 void HostMembers::Decide(Rows rows) {
@@ -102,19 +89,9 @@ void HostMembers::Decide(Rows rows) {
   cluster_.propose();
 }
 
-std::optional<raft::GroupStatus> HostMembers::Led(GroupId group) const {
-  HostNode* leader = cluster_.leader(group);
-  return leader == nullptr ? std::nullopt : leader->host().Status(group);
-}
-
-bool HostMembers::IsAlive(NodeId node) const {
-  const HostNode& one = Node(node);
-  return one.running() && !one.damaged() && one.paused_until() <= shared_.loop.now();
-}
-
 // The control group decides, so somebody must lead it.
 void HostMembers::Act() {
-  if (!Led(kControl)) return;
+  if (!look_.Led(kControl)) return;
   const uint64_t wish = luck_.Below(3);
   if (wish == 0) return Join();
   if (wish == 1) return Replace();
@@ -154,32 +131,11 @@ void HostMembers::Replace() {
   shared_.trace.Note("replaces", {node.id().value(), replaces.value()});
 }
 
-// As ClusterVerbs: one after the other, and only whom the others can spare.
-bool HostMembers::MayRemove(NodeId node) const {
-  if (node::IsReplacing(node, Newest())) return false;
-  for (uint32_t id = 0; id <= cluster_.queue_groups; ++id) {
-    const std::optional<raft::GroupStatus> group = Led(GroupId(id));
-    if (!group) return false;
-    std::vector<NodeId> voters;
-    for (const auto& [one, member] : group->members) {
-      const bool leaving = std::any_of(
-          Newest().begin(), Newest().end(),
-          [one = one](const node::NodeRow& row) { return row.node == one && row.removed; });
-      if (leaving && one != node) return false;
-      if (!member.learner) voters.push_back(one);
-    }
-    if (!Has(voters, node)) continue;
-    const auto alive = [this](NodeId other) { return IsAlive(other); };
-    if (!node::MayRemove(node, voters, alive).ok()) return false;
-  }
-  return true;
-}
-
 void HostMembers::Remove() {
   const std::set<NodeId> members = Members();
   const NodeId node =
       *std::next(members.begin(), static_cast<std::ptrdiff_t>(luck_.Below(members.size())));
-  if (!MayRemove(node)) return;
+  if (!look_.MayRemove(node, Newest())) return;
   Rows rows = Newest();
   MarkRemoved(rows, node);
   Decide(std::move(rows));
@@ -271,40 +227,13 @@ void HostMembers::Change(HostNode& node, GroupId group, const raft::ConfChange& 
 // Who was removed is switched off when everybody who leads says that it has gone.
 void HostMembers::RetireThoseWhoLeft() {
   for (const node::NodeRow& row : Newest()) {
-    if (!row.removed || retiring_.contains(row.node)) continue;
-    bool gone = true;
-    for (uint32_t id = 0; id <= cluster_.queue_groups && gone; ++id) {
-      const std::optional<raft::GroupStatus> group = Led(GroupId(id));
-      gone = group && !IsMember(*group, row.node) && !group->members.contains(row.node);
-    }
-    if (!gone) continue;
+    if (!row.removed || retiring_.contains(row.node) || !look_.HasGone(row.node)) continue;
     retiring_.insert(row.node);
     const double share = static_cast<double>(luck_.Below(1000)) / 1000.0;
     shared_.loop.After(kRetireWithin * share, [this, node = row.node] { Node(node).Retire(); });
   }
 }
 
-std::string HostMembers::Unsettled() const {
-  std::string all;
-  const std::set<NodeId> wanted = Members();
-  for (uint32_t id = 0; id <= cluster_.queue_groups; ++id) {
-    const std::optional<raft::GroupStatus> group = Led(GroupId(id));
-    if (!group) {
-      all += format("\n  nobody leads group {}", id);
-      continue;
-    }
-    const std::set<NodeId> voters(group->voters.begin(), group->voters.end());
-    if (voters == wanted && group->learners.empty() && group->voters_outgoing.empty()) continue;
-    all +=
-        format("\n  group {}: {} voters, {} learners, {} outgoing; {} are wanted", id,
-               voters.size(), group->learners.size(), group->voters_outgoing.size(), wanted.size());
-  }
-  for (const node::NodeRow& row : Newest()) {
-    if (row.removed && Node(row.node).running()) {
-      all += format("\n  node {} was removed and runs", row.node.value());
-    }
-  }
-  return all;
-}
+std::string HostMembers::Unsettled() const { return look_.Unsettled(Members(), Newest()); }
 
 }  // namespace holdfast::raft_test

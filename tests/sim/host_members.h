@@ -20,6 +20,7 @@
 
 #include "node/cluster/members.h"
 #include "tests/sim/host_node.h"
+#include "tests/sim/members_look.h"
 
 namespace holdfast::raft_test {
 
@@ -53,7 +54,7 @@ class HostMembers {
   std::string Unsettled() const;
 
  private:
-  using Rows = std::vector<node::NodeRow>;
+  using Rows = MembersLook::Rows;
   struct Version {
     raft::LogIndex known_at = 0;  // By those who have applied so much of the control group.
     Rows rows;
@@ -71,20 +72,17 @@ class HostMembers {
   void Join();
   void Replace();
   void Remove();
-  bool MayRemove(NodeId node) const;
-  bool IsAlive(NodeId node) const;
   void DoDuties();
   void DutyOf(HostNode& node);
   bool LeftQueueGroups(NodeId node) const;
   void HandOver(HostNode& node, const raft::GroupStatus& group);
   void Change(HostNode& node, GroupId group, const raft::ConfChange& change);
   void RetireThoseWhoLeft();
-  // Who belongs to the group, as its leader has it; nullopt: nobody leads.
-  std::optional<raft::GroupStatus> Led(GroupId group) const;
 
   const SimShared shared_;
   Random luck_;
   const Cluster cluster_;
+  const MembersLook look_;
   const std::set<NodeId> first_;
   std::vector<Version> versions_;
   std::map<NodeId, size_t> told_;  // Which version a node was told of when it joined.

@@ -30,8 +30,8 @@ class HostNetwork {
  public:
   explicit HostNetwork(const SimShared& shared) : shared_(shared) {}
 
-  // Whether one of two nodes has cut the other off for good.
-  using Apart = std::function<bool(NodeId, NodeId)>;
+  // Whether nothing gets from one node to the other, because of what one of them knows.
+  using Apart = std::function<bool(NodeId from, NodeId to)>;
   void SetApart(Apart apart) { apart_ = std::move(apart); }
 
   void Join(HostNode& node) { nodes_[node.id()] = &node; }

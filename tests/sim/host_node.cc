@@ -179,6 +179,13 @@ void HostNode::LoseDiskAndWitness() {
   forgetful_ = true;
 }
 
+void HostNode::Wipe() {
+  if (running()) Crash();
+  shared_.trace.Note("is wiped", {id().value()});
+  if (!lost_image_) lost_image_ = disk_.durable();
+  lost_ = true;
+}
+
 void HostNode::GoBackTo(const raft::SimImage& image) {
   HOLDFAST_CHECK(!running()) << "node " << id() << " runs";
   const std::optional<uint64_t> witness = disk_.witness();

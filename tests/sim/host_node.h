@@ -103,6 +103,8 @@ class HostNode {
   void LoseDisk();
   // The same with the witness of then: only those who have the node's word can tell.
   void LoseDiskAndWitness();
+  // Its disk is gone: it stays down for good, and only another node can take its place.
+  void Wipe();
   // The same, as it was at a moment that the caller kept; a witness of then tells nothing of what
   // is younger, so no witness need have overtaken it.
   void GoBackTo(const raft::SimImage& image);

@@ -41,6 +41,8 @@ class MailClients {
   MailClients(const SimShared& shared, MailChecker& checker, std::vector<HostNode*> nodes,
               size_t destinations, uint64_t seed);
 
+  // One more that may take mail.
+  void Join(HostNode& node) { nodes_.push_back(&node); }
   ClientsWeather& weather() { return weather_; }
   void Begin();
   // No new messages; those that there are may still be offered again.
@@ -76,7 +78,7 @@ class MailClients {
 
   const SimShared shared_;
   MailChecker& checker_;
-  const std::vector<HostNode*> nodes_;
+  std::vector<HostNode*> nodes_;
   const size_t destinations_;
   Random luck_;
   ClientsWeather weather_;

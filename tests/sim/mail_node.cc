@@ -2,11 +2,13 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
 #include "base/check.h"
 #include "base/text.h"
+#include "node/peers/peer_book.h"
 #include "node/peers/peer_calls.h"
 #include "node/peers/peers.h"
 #include "node/queue_service.h"
@@ -89,21 +91,33 @@ class MailNode::WatchedFence final : public node::IntentRecorder {
 // Beats go through the simulated network, as PeerRoom sends them.
 class MailNode::SimPeers final : public node::Peers {
  public:
-  explicit SimPeers(HostNode& node) : node_(node) {}
+  SimPeers(HostNode& node, const std::vector<NodeId>& peers)
+      : node_(node), book_(node.id(), FilePeers(node.id(), peers)) {}
 
   void Open(node::PeerGate& gate, std::function<peer_call::Beat()> make_beat) {
     make_beat_ = std::move(make_beat);
     gate.Serve(peer_call::Request::kBeat,
                [this, &gate](NodeId peer, peer_call::Request request, auto reply) {
                  if (gate.listener() != nullptr) gate.listener()->OnBeat(peer, request.beat());
+                 (void)book_.OnTold(peer, request.beat().address());
                  beats_.Put(peer, std::move(*request.mutable_beat()), node_.clock().SinceBoot());
                  reply(peer_call::Answer());
                });
   }
   void BeatSoon() { next_beat_ = -absl::InfiniteDuration(); }
   bool alone() const override { return false; }
-  void SetNodes(const std::vector<node::PeerChange>&) override {}
-  std::vector<NodeId> nodes() const override { return node_.voters(); }
+  void SetNodes(const std::vector<node::PeerChange>& changes) override { book_.SetNodes(changes); }
+  std::vector<NodeId> nodes() const override {
+    std::vector<NodeId> all = peers();
+    all.insert(std::lower_bound(all.begin(), all.end(), node_.id()), node_.id());
+    return all;
+  }
+  std::vector<NodeId> peers() const {
+    std::vector<NodeId> all;
+    for (const auto& [peer, address] : book_.peers()) all.push_back(peer);
+    return all;
+  }
+  const node::PeerBook& book() const { return book_; }
   const node::BeatTable& beats() const override { return beats_; }
   void Tick() override {
     if (node_.clock().SinceBoot() < next_beat_) return;
@@ -111,20 +125,29 @@ class MailNode::SimPeers final : public node::Peers {
     peer_call::Request question;
     *question.mutable_beat() = make_beat_();
     const std::string request = node::EncodeRequest(std::move(question));
-    for (const NodeId peer : node_.voters()) {
-      if (peer == node_.id()) continue;
+    for (const NodeId peer : peers()) {
       node_.wire().Call(peer, request, absl::Seconds(3), [](const absl::StatusOr<std::string>&) {});
     }
   }
 
  private:
+  static node::PeerBook::Addresses FilePeers(NodeId self, const std::vector<NodeId>& peers) {
+    node::PeerBook::Addresses addresses;
+    for (const NodeId peer : peers) {
+      if (peer != self) addresses[peer] = format("node{}.test:7026", peer.value());
+    }
+    return addresses;
+  }
+
   HostNode& node_;
+  node::PeerBook book_;
   std::function<peer_call::Beat()> make_beat_;
   node::BeatTable beats_;
   absl::Duration next_beat_ = -absl::InfiniteDuration();
 };
 
-MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
+MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector<NodeId>& peers,
+                   uint64_t seed)
     : node_(node),
       cluster_(cluster),
       boot_id_(seed),
@@ -144,7 +167,7 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed)
   unlink(notes.c_str());
   router_ = std::make_unique<node::ProposeRouter>(
       RouterParts(), node::ProposeRouterOptions{.timeout = cluster.timing.commit_timeout});
-  peers_ = std::make_unique<SimPeers>(node);
+  peers_ = std::make_unique<SimPeers>(node, peers);
   MakeReplays();
   submit_ = std::make_unique<node::SubmitPath>(
       node::SubmitPath::Parts{[this](GroupId group, raft::Proposal proposal,
@@ -234,11 +257,7 @@ void MailNode::MakeReplays() {
         if (!ended_) node_.apply_context().Post(std::move(look));
       },
       router.call,
-      [this] {
-        std::vector<NodeId> others = node_.voters();
-        std::erase(others, node_.id());
-        return others;
-      },
+      [this] { return peers_->peers(); },
       [this] { peers_->BeatSoon(); },
       policy_,
       node_.clock()};
@@ -248,7 +267,8 @@ void MailNode::MakeReplays() {
   options.questions.timeout = cluster_.timing.commit_timeout / 2;
   replays_ = std::make_unique<node::ReplayGuard>(std::move(parts), options);
   const bool forgets = cluster_.mutation == node::NodeMutation::kForgetReplays;
-  if (node_.life() > 1 && !forgets) replays_->SetRestarted();
+  const bool joined = node_.voters().empty();  // It knows nothing of what was before, either.
+  if ((node_.life() > 1 || joined) && !forgets) replays_->SetRestarted();
   gate_.Listen(*replays_);
 }
 
@@ -258,7 +278,7 @@ void MailNode::MakeShares() {
   options.boot_id = boot_id_;
   options.alone = false;
   options.queue_groups = cluster_.queue_groups;
-  options.permits.idle_lifetime = cluster_.attempts.idle_connection_timeout;
+  options.permits.idle_lifetime = node::OpenAfterAttempt(cluster_.attempts);
   shares_ = std::make_unique<node::ShareExchange>(
       node::ShareExchange::Parts{
           [this] { return node_.host().Statuses(); },
@@ -376,17 +396,28 @@ void MailNode::CheckBounds() {
 }
 
 void MailNode::ApplyPolicy(const std::string& text) {
-  if (!health_.MayStamp().ok()) return;
   command::Command command;
   command::SetPolicy& set = *command.mutable_set_policy();
   set.set_expected_version(policy_version());
   set.set_policy_text(text);
   set.set_actor("operator");
   set.set_stamped_us(absl::ToUnixMicros(node_.clock().Now()));
+  Decide(std::move(command), [](const absl::Status&) {});
+}
+
+void MailNode::Decide(command::Command command, std::function<void(const absl::Status&)> done) {
+  if (absl::Status may = health_.MayStamp(); !may.ok()) return done(may);
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   HOLDFAST_CHECK(bytes.ok()) << bytes.status();
-  Proposer()(kControlGroup, {*std::move(bytes), {}}, [](const raft::ProposeResult&) {});
+  Proposer()(kControlGroup, {*std::move(bytes), {}},
+             [done = std::move(done)](const raft::ProposeResult& result) { done(result.status); });
 }
+
+std::vector<NodeId> MailNode::nodes() const { return peers_->nodes(); }
+
+bool MailNode::Knows(NodeId peer) const { return peers_->book().peers().contains(peer); }
+
+bool MailNode::Refuses(NodeId peer) const { return peers_->book().removed().contains(peer); }
 
 void MailNode::SetFreeBytes(uint64_t bytes) {
   health_.disk().BeginLook();
@@ -454,6 +485,16 @@ void MailNode::Submit(std::shared_ptr<const smtp::Envelope> envelope,
 void MailNode::HandOver(GroupId group, NodeId target) {
   GroupDuties* const duties = duties_.at(group.value() - 1).get();
   node_.apply_context().Post([duties, target] { duties->HandOver(target); });
+}
+
+std::string MailNode::Shares() {
+  std::string all;
+  for (const node::ShareExchange::View& view : shares_->Views(16)) {
+    all += format("\n  node {}, {}: {} attempts, {} open of {:.0f}, {:.0f} wanted",
+                  node_.id().value(), view.destination, view.running, view.demand.open,
+                  view.allowed.connections, view.demand.wanted.connections);
+  }
+  return all;
 }
 
 std::string MailNode::Leftovers() const {

@@ -37,6 +37,7 @@
 #include "node/submit/admission.h"
 #include "node/submit/node_health.h"
 #include "node/submit/submit_path.h"
+#include "proto/command.pb.h"
 #include "smtp/stream/tls_context.h"
 #include "tests/sim/host_node.h"
 #include "tests/sim/mail_checker.h"
@@ -65,7 +66,9 @@ struct MailCluster {
 
 class MailNode final : public NodeInside {
  public:
-  MailNode(HostNode& node, const MailCluster& cluster, uint64_t seed);
+  // `peers`: the other nodes of its node file.
+  MailNode(HostNode& node, const MailCluster& cluster, const std::vector<NodeId>& peers,
+           uint64_t seed);
   ~MailNode() override;
 
   raft::StateMachine& Machine(GroupId group) override;
@@ -93,10 +96,23 @@ class MailNode final : public NodeInside {
   void ApplyPolicy(const std::string& text);
   // 0: none of the cluster's yet.
   uint64_t policy_version() const { return policy_.Current()->version(); }
+  // Has the control group decide; `done` is not called when the life ends before.
+  void Decide(command::Command command, std::function<void(const absl::Status&)> done);
+  // Nodes that were added or removed, as far as this node has applied that.
+  std::vector<node::NodeRow> members(uint64_t* version) const {
+    return cluster_duties_->nodes(version);
+  }
+  // Members that it would call, with itself.
+  std::vector<NodeId> nodes() const;
+  bool Knows(NodeId peer) const;
+  // As one that was removed.
+  bool Refuses(NodeId peer) const;
   // What the next look at the disk says.
   void SetFreeBytes(uint64_t bytes);
   // Nothing of a message or an attempt is left in memory; otherwise what is.
   std::string Leftovers() const;
+  // Of each destination: connections that are open or being opened here, wanted and allowed.
+  std::string Shares();
 
  private:
   class Watched;

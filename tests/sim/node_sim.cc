@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 
@@ -21,6 +22,8 @@ constexpr absl::Duration kDeliveryMax = absl::Seconds(4);
 // Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
 constexpr absl::Duration kCalmDown = absl::Seconds(10);
 constexpr uint64_t kEventsMax = 20'000'000;
+// What was wished of members: some steps for each, one a second, and snapshots.
+constexpr absl::Duration kMembersToSettle = absl::Seconds(120);
 // Wall time at the beginning.
 constexpr absl::Time kBegan = absl::FromUnixSeconds(1'800'000'000);
 
@@ -37,10 +40,11 @@ NodeSim::NodeSim(const NodeSimOptions& options)
     : options_(options),
       luck_(options.seed),
       trace_(loop_, options.trace),
-      timers_(loop_, absl::Seconds(1'000'000)) {
+      timers_(loop_, absl::Seconds(1'000'000)),
+      members_luck_(options.seed ^ 0x6D656D62657273) {
   smtp::TimerClock::Simulate(&timers_);
-  const uint64_t count = options.nodes > 0 ? static_cast<uint64_t>(options.nodes)
-                                           : (luck_.OneIn(3) ? luck_.Between(4, 5) : 3);
+  DrawMembers();
+  const uint64_t count = DrawNodes();
   for (uint64_t node = 1; node <= count; ++node) voters_.push_back(NodeId(node));
   const auto image = [this](NodeId node) -> HostNode& { return *nodes_[node.value() - 1]; };
   checker_ = std::make_unique<HostChecker>(
@@ -79,6 +83,22 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   attempts.block_timeout = absl::Seconds(5);
   attempts.final_dot_timeout = absl::Seconds(static_cast<int64_t>(luck_.Between(3, 8)));
   MakeNodes(count);
+  if (members_change_) BeginMembers();
+}
+
+void NodeSim::DrawMembers() {
+  using Members = NodeSimOptions::Members;
+  const bool drawn = options_.seed >= NodeSimOptions::kMembersFromSeed && members_luck_.OneIn(2);
+  members_change_ =
+      options_.members == Members::kChange || (options_.members == Members::kBySeed && drawn);
+}
+
+uint64_t NodeSim::DrawNodes() {
+  if (options_.nodes > 0) return static_cast<uint64_t>(options_.nodes);
+  const uint64_t count = luck_.OneIn(3) ? luck_.Between(4, 5) : 3;
+  if (!members_change_) return count;
+  if (members_luck_.OneIn(15)) return 7;
+  return members_luck_.OneIn(3) ? 5 : count;
 }
 
 NodeSim::~NodeSim() {
@@ -88,27 +108,50 @@ NodeSim::~NodeSim() {
 }
 
 void NodeSim::MakeNodes(uint64_t count) {
-  const SimShared shared{loop_, trace_, luck_, *checker_};
-  network_ = std::make_unique<HostNetwork>(shared);
+  network_ = std::make_unique<HostNetwork>(Shared());
   std::vector<HostNode*> all;
-  for (uint64_t number = 1; number <= count; ++number) {
-    raft::GroupHostOptions host_options = host_options_;
-    host_options.self = NodeId(number);
-    nodes_.push_back(std::make_unique<HostNode>(
-        shared, host_options, voters_, cluster_->queue_groups, NetworkLinks(),
-        [this](HostNode& node) {
-          return std::make_unique<MailNode>(node, *cluster_, luck_.Next() | 1);
-        },
-        kBegan));
-    network_->Join(*nodes_.back());
-    all.push_back(nodes_.back().get());
-  }
-  faults_ = std::make_unique<MailFaults>(shared, all, options_.seed);
+  for (uint64_t number = 1; number <= count; ++number) all.push_back(&AddNode(voters_, voters_));
+  faults_ = std::make_unique<MailFaults>(Shared(), all, options_.seed);
   cluster_->on_intent = [this](HostNode& node, GroupId group) { faults_->OnIntent(node, group); };
-  clients_ = std::make_unique<MailClients>(shared, *mail_checker_, std::move(all),
+  clients_ = std::make_unique<MailClients>(Shared(), *mail_checker_, std::move(all),
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
       absl::Milliseconds(static_cast<int64_t>(luck_.OneIn(4) ? 100 : luck_.Between(200, 1000)));
+}
+
+HostNode& NodeSim::AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers) {
+  raft::GroupHostOptions host_options = host_options_;
+  host_options.self = NodeId(nodes_.size() + 1);
+  // Each clock is so many seconds ahead; of many nodes too, all must believe each other.
+  const auto number = static_cast<int64_t>(host_options.self.value());
+  const absl::Time began = kBegan - absl::Seconds(number > 5 ? number - number % 5 : 0);
+  nodes_.push_back(std::make_unique<HostNode>(
+      Shared(), host_options, voters, cluster_->queue_groups, NetworkLinks(),
+      [this, peers](HostNode& node) {
+        return std::make_unique<MailNode>(node, *cluster_, peers, luck_.Next() | 1);
+      },
+      began));
+  network_->Join(*nodes_.back());
+  return *nodes_.back();
+}
+
+void NodeSim::BeginMembers() {
+  const auto between = [this](uint64_t low_ms, uint64_t high_ms) {
+    return absl::Milliseconds(static_cast<int64_t>(members_luck_.Between(low_ms, high_ms)));
+  };
+  weather_.wish = between(2000, 12'000);
+  if (members_luck_.OneIn(2)) weather_.wipe = between(5000, 30'000);
+  members_ = std::make_unique<MailMembers>(
+      Shared(), members_luck_.Next(),
+      MailMembers::Cluster{nodes_,
+                           [this](const std::vector<NodeId>& peers) {
+                             HostNode& node = AddNode({}, peers);
+                             checker_->AddNode(node.id());
+                             clients_->Join(node);
+                             node.Start();
+                           },
+                           cluster_->queue_groups, std::max<size_t>(voters_.size(), 5)});
+  network_->SetApart([this](NodeId a, NodeId b) { return members_->Apart(a, b); });
 }
 
 HostNode::Links NodeSim::NetworkLinks() {
@@ -205,9 +248,16 @@ void NodeSim::CheckConnections(uint64_t open) {
     policy_missing_ = loop_.now();
   }
   if (loop_.now() < policy_missing_ + absl::Seconds(15)) return;
-  const uint64_t limit = std::max<uint64_t>(limit_max_, nodes_.size());
+  const auto connects = [](const auto& node) { return !node->lost() && !node->retired(); };
+  const auto nodes = std::count_if(nodes_.begin(), nodes_.end(), connects);
+  const uint64_t limit = std::max<uint64_t>(limit_max_, static_cast<uint64_t>(nodes));
   if (open <= limit + (limit + 9) / 10) return;
-  checker_->Fail(format("{} connections are open at a destination that takes {}", open, limit));
+  std::string shares;
+  for (const auto& node : nodes_) {
+    if (node->running()) shares += static_cast<MailNode&>(node->inside()).Shares();
+  }
+  checker_->Fail(
+      format("{} connections are open at a destination that takes {}:{}", open, limit, shares));
 }
 
 void NodeSim::ChangePolicy() {
@@ -254,7 +304,7 @@ void NodeSim::SpoilDisk() {
   for (int time = 0; time < 4; ++time) {
     loop_.After(absl::Seconds(2 * time), [this, &node] {
       if (healing_) return;
-      if (!node.running()) node.Start();
+      if (node.may_start()) node.Start();
       if (node.running()) node.disk().FailAt(luck_.Below(4), /*takes_effect=*/false);
     });
   }
@@ -264,15 +314,17 @@ absl::Duration NodeSim::UpTo(absl::Duration most) {
   return most * (static_cast<double>(luck_.Below(10'000)) / 10'000.0);
 }
 
-absl::Duration NodeSim::Wait(absl::Duration mean) {
-  return mean * -std::log(1.0 - static_cast<double>(luck_.Below(10'000)) / 10'001.0);
+void NodeSim::Repeat(absl::Duration mean, std::function<void()> fault) {
+  RepeatBy(luck_, mean, std::move(fault));
 }
 
-void NodeSim::Repeat(absl::Duration mean, std::function<void()> fault) {
-  loop_.After(Wait(mean), [this, mean, fault = std::move(fault)] {
+void NodeSim::RepeatBy(Random& luck, absl::Duration mean, std::function<void()> fault) {
+  if (mean == absl::InfiniteDuration()) return;
+  const double wait = -std::log(1.0 - static_cast<double>(luck.Below(10'000)) / 10'001.0);
+  loop_.After(mean * wait, [this, &luck, mean, fault = std::move(fault)] {
     if (healing_) return;
     fault();
-    Repeat(mean, fault);
+    RepeatBy(luck, mean, fault);
   });
 }
 
@@ -305,11 +357,21 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
   faults_->Begin();
+  if (members_ == nullptr) return;
+  members_->Begin();
+  RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
+  RepeatBy(members_luck_, weather_.wipe, [this] { WipeOne(); });
+}
+
+void NodeSim::WipeOne() {
+  HostNode& node = *nodes_[members_luck_.Below(nodes_.size())];
+  if (node.retired() || node.damaged() || !members_->MayLose(node.id())) return;
+  node.Wipe();
 }
 
 void NodeSim::StartLater(HostNode& node) {
   loop_.After(UpTo(luck_.OneIn(3) ? absl::Seconds(10) : absl::Milliseconds(800)), [this, &node] {
-    if (!node.running() && !healing_) node.Start();
+    if (node.may_start() && !healing_) node.Start();
   });
 }
 
@@ -333,6 +395,13 @@ void NodeSim::Stall() {
   });
 }
 
+// As ClusterDuties::HandOverOnRequest() has it.
+bool NodeSim::MayLead(HostNode& leader, GroupId group, NodeId target) const {
+  const std::vector<NodeId> voters = leader.host().Status(group)->voters;
+  return target != leader.id() && nodes_[target.value() - 1]->running() &&
+         std::find(voters.begin(), voters.end(), target) != voters.end();
+}
+
 // Half of them as an operator's drain does it, half as Raft alone would.
 void NodeSim::Transfer() {
   const GroupId group(static_cast<uint32_t>(luck_.Between(1, cluster_->queue_groups)));
@@ -343,6 +412,7 @@ void NodeSim::Transfer() {
     if (!mail.leads(group) || node->id() == target) continue;
     trace_.Note("transfer", {node->id().value(), group.value(), target.value()});
     if (luck_.OneIn(2)) {
+      if (members_ != nullptr && !MayLead(*node, group, target)) continue;
       mail.HandOver(group, target);
     } else {
       node->host().TransferLeadership(group, target);
@@ -369,15 +439,28 @@ void NodeSim::Heal() {
     node->disk().DontFail();
     if (node->running()) {
       node->PauseUntil(loop_.now());
-    } else {
+    } else if (node->may_start()) {
       node->Start();
     }
   }
+  if (members_ != nullptr) SettleMembers();
   RunUntil(loop_.now() + kCalmDown);  // Clients go on for a while.
   HandOverInOrder();
   HandOverBeyondDots();
   clients_->End();
   Settle();
+}
+
+// What was wished comes to its end, and half of the lost disks are replaced.
+void NodeSim::SettleMembers() {
+  if (members_luck_.OneIn(2)) members_->ReplaceLost();
+  const absl::Duration end = loop_.now() + kMembersToSettle;
+  std::string unsettled = members_->Unsettled();
+  while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
+    RunUntil(loop_.now() + absl::Seconds(1));
+    unsettled = members_->Unsettled();
+  }
+  if (!unsettled.empty()) checker_->Fail("members do not settle: " + unsettled);
 }
 
 // An operator moves leaders about in a cluster that is well, and drains a node.
@@ -388,12 +471,15 @@ void NodeSim::HandOverInOrder() {
     const GroupId group(static_cast<uint32_t>(luck_.Between(1, cluster_->queue_groups)));
     const NodeId target = AnyNode().id();
     for (const auto& node : nodes_) {
+      if (!node->running()) continue;
       auto& mail = static_cast<MailNode&>(node->inside());
-      if (mail.leads(group) && node->id() != target) mail.HandOver(group, target);
+      if (mail.leads(group) && MayLead(*node, group, target)) mail.HandOver(group, target);
     }
     RunUntil(loop_.now() + UpTo(absl::Seconds(2)));
   }
-  auto& drained = static_cast<MailNode&>(AnyNode().inside());
+  HostNode* one = &AnyNode();
+  while (!one->running()) one = &AnyNode();
+  auto& drained = static_cast<MailNode&>(one->inside());
   drained.Drain();
   RunUntil(loop_.now() + absl::Seconds(2));
   drained.TakePartAgain();
@@ -406,10 +492,13 @@ void NodeSim::HandOverBeyondDots() {
   for (int move = 0; move < 4; ++move) {
     RunUntil(loop_.now() + absl::Milliseconds(1500) + UpTo(absl::Seconds(1)));
     for (const auto& node : nodes_) {
+      if (!node->running()) continue;
       auto& mail = static_cast<MailNode&>(node->inside());
-      const NodeId next(node->id().value() % nodes_.size() + 1);
-      for (uint32_t group = 1; group <= cluster_->queue_groups; ++group) {
-        if (mail.leads(GroupId(group))) mail.HandOver(GroupId(group), next);
+      NodeId next(node->id().value() % nodes_.size() + 1);
+      while (!nodes_[next.value() - 1]->running()) next = NodeId(next.value() % nodes_.size() + 1);
+      for (uint32_t number = 1; number <= cluster_->queue_groups; ++number) {
+        const GroupId group(number);
+        if (mail.leads(group) && MayLead(*node, group, next)) mail.HandOver(group, next);
       }
     }
   }
@@ -422,7 +511,9 @@ std::string NodeSim::Unsettled() {
   if (const uint64_t count = clients_->Unanswered(); count > 0) {
     all += format("\n  {} clients have no answer", count);
   }
+  if (members_ != nullptr) all += members_->Unsettled();
   for (const auto& node : nodes_) {
+    if (node->lost() || node->retired()) continue;
     if (!node->running()) {
       all += format("\n  node {} is down", node->id().value());
       continue;
@@ -455,6 +546,7 @@ void NodeSim::Settle() {
   if (!checker_->error().empty()) return;
   mail_checker_->OnSettled();
   for (const auto& node : nodes_) {
+    if (node->lost() || node->retired()) continue;
     for (uint32_t group = 1; group <= cluster_->queue_groups; ++group) {
       mail_checker_->OnSettled(GroupId(group), node->id(),
                                node->disk().now().groups.at(GroupId(group)).current_rows());
@@ -482,6 +574,8 @@ NodeSimResult NodeSim::Run() {
   result.repeats = mail_checker_->repeats();
   result.doubts = mail_checker_->doubts();
   result.offered_again = clients_->offered_again();
+  result.changes = checker_->changes();
+  for (const auto& node : nodes_) result.lost_disks += node->damaged();
   result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;
 }

@@ -16,13 +16,18 @@
 #include "tests/sim/host_network.h"
 #include "tests/sim/mail_clients.h"
 #include "tests/sim/mail_faults.h"
+#include "tests/sim/mail_members.h"
 
 namespace holdfast::raft_test {
 
 struct NodeSimOptions {
   uint64_t seed = 1;
   int seconds = 30;  // Of simulated time, with faults.
-  int nodes = 0;     // 0: the seed decides: 3 to 5.
+  int nodes = 0;     // 0: the seed decides: 3 to 5; seldom 7 where members change.
+  // Whether members change; kBySeed: in half of the seeds from kMembersFromSeed on.
+  enum class Members { kBySeed, kStay, kChange };
+  Members members = Members::kBySeed;
+  static constexpr uint64_t kMembersFromSeed = 11;
   bool trace = false;
   node::NodeMutation mutation = node::NodeMutation::kNone;
 };
@@ -41,6 +46,8 @@ struct NodeSimResult {
   uint64_t repeats = 0;  // Recipients whose message a remote took again.
   uint64_t doubts = 0;
   uint64_t offered_again = 0;  // Messages, by clients that did not know.
+  uint64_t changes = 0;        // Of members, in all groups.
+  uint64_t lost_disks = 0;
   double simulated_seconds = 0;
 };
 
@@ -64,6 +71,9 @@ class NodeSim {
     absl::Duration jump;
     absl::Duration full;  // A disk.
     absl::Duration bad;   // A disk fails again and again.
+    // Where members change: a wish for other members; a disk is gone.
+    absl::Duration wish = absl::InfiniteDuration();
+    absl::Duration wipe = absl::InfiniteDuration();
   };
 
   void DrawHostOptions();
@@ -76,19 +86,28 @@ class NodeSim {
   void FillDisk();
   void SpoilDisk();
   void CheckConnections(uint64_t open);
+  SimShared Shared() { return SimShared{loop_, trace_, luck_, *checker_}; }
+  uint64_t DrawNodes();
+  // With luck of its own: a seed without changes tells the same story as before there were any.
+  void DrawMembers();
   void MakeNodes(uint64_t count);
+  HostNode& AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers);
+  void BeginMembers();
+  void WipeOne();
   HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
-  absl::Duration Wait(absl::Duration mean);
   absl::Duration UpTo(absl::Duration most);
   void Repeat(absl::Duration mean, std::function<void()> fault);
+  void RepeatBy(Random& luck, absl::Duration mean, std::function<void()> fault);
   void BeginFaults();
   void CrashOne();
   void StartLater(HostNode& node);
   void Stall();
+  bool MayLead(HostNode& leader, GroupId group, NodeId target) const;
   void Transfer();
   void RunUntil(absl::Duration end);
   void Heal();
+  void SettleMembers();
   void HandOverInOrder();
   void HandOverBeyondDots();
   std::string Unsettled();
@@ -110,6 +129,9 @@ class NodeSim {
   std::vector<std::unique_ptr<HostNode>> nodes_;
   std::unique_ptr<MailClients> clients_;
   std::unique_ptr<MailFaults> faults_;
+  Random members_luck_;
+  bool members_change_ = false;
+  std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
   absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.

@@ -26,6 +26,7 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
     sum.doubts += result.doubts;
     sum.repeats += result.repeats;
     sum.offered_again += result.offered_again;
+    sum.changes += result.changes;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -36,13 +37,15 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.doubts, 20u);
   EXPECT_GT(sum.repeats, 5u);
   EXPECT_GT(sum.offered_again, 50u);
+  EXPECT_GT(sum.changes, 20u);
 }
 
 TEST(NodeSimTest, EqualSeedsGiveEqualRuns) {
   SetLogLevel(LogLevel::kError);
   NodeSimOptions options;
   uint64_t last_hash = 0;
-  for (options.seed = 1; options.seed <= 3; ++options.seed) {
+  for (options.seed = 1; options.seed <= 4; ++options.seed) {
+    if (options.seed > 2) options.members = NodeSimOptions::Members::kChange;
     const NodeSimResult first = RunNodeSim(options);
     const NodeSimResult second = RunNodeSim(options);
     EXPECT_EQ(first.hash, second.hash);
