@@ -14,7 +14,7 @@ queue::Allowance ShareHolder::Allowed(std::string_view destination,
   const Held& held = found->second;
   if (now_ < held.until) return Least(held.share, LimitOf(limits));
   const queue::Allowance floor = FloorOf(limits, voters_);
-  if (now_ >= held.waits_since + options_.lifetime + options_.notice) return floor;
+  if (now_ >= held.waits_since + options_.floor_after()) return floor;
   return held.granted ? Least(held.share, floor) : FreeOf(limits, voters_);
 }
 
@@ -62,7 +62,7 @@ void ShareHolder::OnGrant(absl::Duration asked, const ShareGrant& grant) {
   held.grant = grant.grant;
   held.share = grant.share;
   held.granted = true;
-  held.until = asked + options_.lifetime;
+  held.until = asked + options_.use();
   held.waits_since = asked;
 }
 

@@ -3,9 +3,9 @@
 // it asks the coordinator for. It asks only for destinations that want more than the free amount,
 // or hold more; others cost nobody anything.
 //
-// A grant counts for a lifetime from when it was asked for. After it the node keeps to the lesser
-// of grant and floor, and uses its floor once it has waited so long for an answer that everybody
-// else's grants have run out, or were made by a coordinator that knows of its silence.
+// A grant is used for ShareOptions::use() from when it was asked for. After it the node keeps to
+// the lesser of grant and floor, and uses its floor once it has waited so long for an answer that
+// everybody else's grants have run out, or were made by a coordinator that knows of its silence.
 //
 // Threads: owned by the apply context; pure. Limits: by the destinations that AttemptPermits knows.
 #pragma once

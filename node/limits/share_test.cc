@@ -209,16 +209,17 @@ TEST_F(HolderTest, LittleCostsNoQuestion) {
   EXPECT_EQ(Allowed(), 1);
 }
 
+// And for less long than its coordinator counts it.
 TEST_F(HolderTest, AGrantCountsFromTheQuestionOn) {
   ASSERT_TRUE(Ask(20));
   At(1);
   holder_.OnGrant(absl::Seconds(0), {kName, 7, 1, {15, 0}});
   EXPECT_EQ(Allowed(), 15);
   EXPECT_EQ(holder_.grants(), 1u);
-  At(5.9);
+  At(4.7);
   EXPECT_EQ(Allowed(), 15);
   ASSERT_TRUE(Ask(20));
-  At(6);
+  At(4.8);
   EXPECT_EQ(Allowed(), 6);
 }
 
@@ -230,7 +231,9 @@ TEST_F(HolderTest, LessThanTheFloorIsKeptUntilEverybodyKnows) {
   At(6);
   EXPECT_EQ(Allowed(), 3);
   ASSERT_TRUE(Ask(20));
-  At(9);
+  At(11.2);
+  EXPECT_EQ(Allowed(), 3);
+  At(11.25);
   EXPECT_EQ(Allowed(), 6);
 }
 
@@ -240,8 +243,9 @@ TEST_F(HolderTest, WithoutAnyAnswerItUsesItsFloor) {
   ASSERT_TRUE(Ask(20));
   At(8);
   ASSERT_TRUE(Ask(20));
+  At(11.2);
   EXPECT_EQ(Allowed(), 1);
-  At(9);
+  At(11.25);
   EXPECT_EQ(Allowed(), 6);
   EXPECT_EQ(Ask(20)->enforced.connections, 6);
 }

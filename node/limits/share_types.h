@@ -25,14 +25,24 @@
 
 namespace holdfast::node {
 
+// Each node goes by its own clock, and no two of them go equally fast: so holders wait longer, and
+// use a grant for less long, than coordinators reckon with. One clock may be a quarter faster than
+// another.
 struct ShareOptions {
-  // A grant counts for so long after it was asked for. Several times as long as an election takes.
+  // A coordinator counts a grant for so long after it was asked for. Several times as long as an
+  // election takes.
   absl::Duration lifetime = absl::Seconds(6);
   // A coordinator takes notice of a node's silence, or of a smaller share having arrived, within
   // so long; less than `lifetime`.
   absl::Duration notice = absl::Seconds(3);
   // Destinations of a coordinator; what is over gets no grants.
   size_t destinations_max = 20'000;
+
+  // Its holder uses the grant for so long, from the question on.
+  absl::Duration use() const { return lifetime * 4 / 5; }
+  // After so long without an answer a holder uses its floor: a coordinator has taken notice, and
+  // what it had granted before is not used any more.
+  absl::Duration floor_after() const { return (lifetime + notice) * 5 / 4; }
 };
 
 struct ShareAsk {
