@@ -47,7 +47,7 @@ struct AttemptRunnerOptions {
 };
 
 // A connection that an attempt leaves is open for no longer than this: unused, and then until its
-// QUIT is answered.
+// QUIT is answered. One that was stopped while it connected may take longer to end.
 absl::Duration OpenAfterAttempt(const AttemptSettings& settings);
 
 class AttemptRunner {

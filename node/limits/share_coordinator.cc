@@ -10,6 +10,9 @@ namespace {
 // Turns are so many lifetimes long: what one had must come back before the next gets it.
 constexpr int kTurnLifetimes = 3;
 
+// So long after its last share has run out, a node that wanted more may be asking in vain.
+constexpr int kInVainLifetimes = 3;
+
 // What remains of an amount; never negative.
 double Rest(double all, double used) { return std::max(all - used, 0.0); }
 
@@ -71,6 +74,15 @@ bool ShareCoordinator::Partakes(NodeId node, const Share& share, absl::Duration 
   });
 }
 
+// Who is content asks once more, for little. Who is heard, and wanted more when it asked for the
+// last time, does not get through: it may have gone to its floor.
+bool ShareCoordinator::AsksInVain(const Share& share, const queue::DestinationLimits& limits,
+                                  absl::Duration now) const {
+  if (now >= share.until + options_.lifetime * kInVainLifetimes) return false;
+  const queue::Allowance free = FreeOf(limits, voters_.size());
+  return share.wanted.connections > free.connections || share.wanted.messages > free.messages;
+}
+
 std::vector<NodeId> ShareCoordinator::Everybody(const Shares& shares) const {
   std::vector<NodeId> nodes;
   for (const ShareVoter& voter : voters_) nodes.push_back(voter.node);
@@ -93,7 +105,10 @@ queue::Allowance ShareCoordinator::Charge(NodeId node, const Shares& shares,
   const auto found = shares.find(node);
   if (found == shares.end() || now >= found->second.until) {
     if (!votes) return {};
-    return may_use_floor ? FloorOf(limits, voters_.size()) : FreeOf(limits, voters_.size());
+    const bool in_vain = voter->presence == Presence::kHere && found != shares.end() &&
+                         AsksInVain(found->second, limits, now);
+    return may_use_floor || in_vain ? FloorOf(limits, voters_.size())
+                                    : FreeOf(limits, voters_.size());
   }
   const Share& share = found->second;
   const queue::Allowance used = Most(share.pending, {static_cast<double>(share.open), 0});
@@ -165,10 +180,11 @@ std::optional<ShareGrant> ShareCoordinator::OnAsk(NodeId node, const ShareAsk& a
 }
 
 void ShareCoordinator::Sweep(absl::Duration now) {
-  std::erase_if(destinations_, [now](const auto& destination) {
+  std::erase_if(destinations_, [&](const auto& destination) {
     const Shares& shares = destination.second;
-    return std::all_of(shares.begin(), shares.end(),
-                       [now](const auto& share) { return now >= share.second.until; });
+    return std::all_of(shares.begin(), shares.end(), [&](const auto& share) {
+      return now >= share.second.until + options_.lifetime * kInVainLifetimes;
+    });
   });
 }
 

@@ -7,8 +7,9 @@
 // without asking, is at most the limit. So
 //   - a share that was made smaller counts in full until its node says that it keeps to the new
 //     one, or the lifetime is over; open connections count as long as there are any;
-//   - for a node that doesn't ask the free amount is set aside, for one that is silent its floor,
-//     if it may be leading groups;
+//   - for a node that doesn't ask the free amount is set aside; for one that is silent its floor,
+//     if it may be leading groups, and so for one that is heard but asks no more, though it wanted
+//     more;
 //   - in its first lifetime, in which grants of earlier terms may be in force that nobody has told
 //     it of, it grants nobody more than that node keeps to already.
 // Where a limit is smaller than the number of nodes that want some of it, they take turns.
@@ -58,7 +59,7 @@ class ShareCoordinator {
   // nullopt: too many destinations; the node goes on as it may without a coordinator.
   std::optional<ShareGrant> OnAsk(NodeId node, const ShareAsk& ask,
                                   const queue::DestinationLimits& limits, absl::Duration now);
-  // Forgets destinations without a grant in force; every second or so.
+  // Forgets destinations whose grants are long over; every second or so.
   void Sweep(absl::Duration now);
 
   size_t destinations() const { return destinations_.size(); }
@@ -85,6 +86,8 @@ class ShareCoordinator {
                           absl::Duration now) const;
   queue::Allowance FairShare(NodeId node, const Shares& shares,
                              const queue::DestinationLimits& limits, absl::Duration now) const;
+  bool AsksInVain(const Share& share, const queue::DestinationLimits& limits,
+                  absl::Duration now) const;
   std::vector<NodeId> Everybody(const Shares& shares) const;
   // Of a node that asked: it divides the limit with the others that did.
   bool Partakes(NodeId node, const Share& share, absl::Duration now) const;

@@ -113,7 +113,21 @@ TEST(ShareCoordinatorTest, ALostAnswerCountsAsBoth) {
   EXPECT_EQ(desk.Ask(kA, 20), 10);
   EXPECT_EQ(desk.Ask(kB, 20), 1);
   desk.now += desk.options.lifetime;
-  EXPECT_EQ(desk.Ask(kB, 20), 18);  // It may have died.
+  EXPECT_EQ(desk.Ask(kB, 20), 13);  // It may have gone to its floor.
+  desk.coordinator.SetVoters({{kA, Presence::kGone}, {kB}, {kC}}, desk.now);
+  EXPECT_EQ(desk.Ask(kB, 20), 18);
+}
+
+// It is heard, but its questions, or the answers, don't arrive.
+TEST(ShareCoordinatorTest, WhoAsksInVainMayBeAtItsFloor) {
+  Desk desk(20);
+  EXPECT_EQ(desk.Ask(kA, 20), 18);
+  EXPECT_EQ(desk.Ask(kB, 20), 1);
+  EXPECT_EQ(desk.Ask(kC, 1), 1);
+  desk.now += desk.options.lifetime;
+  EXPECT_EQ(desk.Ask(kA, 20), 13);  // 6 for B, 1 for C, which wanted no more.
+  EXPECT_EQ(desk.Ask(kB, 1), 1);
+  EXPECT_EQ(desk.Ask(kA, 20), 18);
 }
 
 TEST(ShareCoordinatorTest, ANewCoordinatorGrantsNothingNewForALifetime) {
@@ -179,7 +193,9 @@ TEST(ShareCoordinatorTest, DestinationsAreBoundedAndForgotten) {
   EXPECT_TRUE(ask("b", absl::Seconds(5)));
   EXPECT_FALSE(ask("c", absl::Seconds(6)));
   EXPECT_TRUE(ask("a", absl::Seconds(6)));
-  coordinator.Sweep(absl::Seconds(11));
+  coordinator.Sweep(absl::Seconds(28));
+  EXPECT_EQ(coordinator.destinations(), 2u);
+  coordinator.Sweep(absl::Seconds(29));
   EXPECT_EQ(coordinator.destinations(), 1u);
 }
 

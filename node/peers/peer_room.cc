@@ -115,6 +115,8 @@ void PeerRoom::SetNodes(const std::vector<PeerChange>& changes) {
 }
 
 void PeerRoom::OnTold(NodeId peer, const std::string& address) {
+  // Who is only forming begins with those of its node file, whoever else speaks to it.
+  if (!opened_.load(std::memory_order_acquire)) return;
   const std::optional<raft::HostAndPort> parsed = raft::ReadHostAndPort(address);
   if (!parsed || parsed->port == 0 || !CheckAddress(address).ok()) return;
   MutexLock lock(mutex_);
@@ -353,6 +355,7 @@ absl::Status PeerRoom::SetFormed() {
 void PeerRoom::Open(raft::GroupHost& host, std::function<peer_call::Beat()> make_beat) {
   make_beat_ = std::move(make_beat);
   gate_.Open(host);
+  opened_.store(true, std::memory_order_release);
 }
 
 void PeerRoom::Tick() {

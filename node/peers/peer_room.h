@@ -9,7 +9,9 @@
 //   room.Tick();                           // from the node's ticker
 //   room.Stop();                           // after the host's Stop()
 //
-// Threads:  Start(), Form(), Open() and Stop() from one thread. The rest is thread-safe.
+// Threads:  Start(), Form(), Open() and Stop() from one thread; Tick() and SetNodes() from the
+// ticker.
+//           The rest is thread-safe.
 // Lifetime: settings and clock outlive it; the host outlives Stop().
 #pragma once
 
@@ -114,6 +116,7 @@ class PeerRoom final : public Peers {
   std::unique_ptr<raft::GrpcTransport> transport_;
   mutable Mutex mutex_;
   PeerBook book_ ABSL_GUARDED_BY(mutex_);
+  std::atomic<bool> opened_{false};
   std::atomic<bool> told_{false};  // The book has somebody more: Tick() connects to it.
   std::unique_ptr<Forming> forming_ ABSL_GUARDED_BY(mutex_);
   bool recorded_formed_ = false;

@@ -33,9 +33,12 @@ void ReplayWatch::OnUnreachable(NodeId peer, absl::Duration now) {
 }
 
 void ReplayWatch::KeepOnly(const std::set<NodeId>& peers, absl::Duration now) {
-  const size_t gone =
-      std::erase_if(peers_, [&peers](const auto& entry) { return !peers.contains(entry.first); });
-  if (gone > 0) removed_ = now;
+  std::erase_if(peers_, [&](const auto& entry) {
+    if (peers.contains(entry.first)) return false;
+    if (belong_.contains(entry.first)) removed_ = now;
+    return true;
+  });
+  belong_ = peers;
 }
 
 bool ReplayWatch::MayHaveLost(const Peer& peer, absl::Duration now, absl::Duration window) const {

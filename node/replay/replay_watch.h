@@ -44,7 +44,9 @@ class ReplayWatch {
               absl::Duration now);
   // Messages to it were lost, or its connection is gone.
   void OnUnreachable(NodeId peer, absl::Duration now);
-  // Those that don't belong to the cluster any more are forgotten, but that there were some is not.
+  // Those that don't belong to the cluster are forgotten; that some of them did belong to it when
+  // it was last called is not. (One that joins is heard before it belongs; one that was removed
+  // goes on for as long as its process runs.)
   void KeepOnly(const std::set<NodeId>& peers, absl::Duration now);
 
   bool MustAsk(absl::Duration now, absl::Duration window) const;
@@ -68,6 +70,7 @@ class ReplayWatch {
   std::optional<absl::Duration> unsettled_;
   std::optional<absl::Duration> removed_;  // A peer, last.
   std::map<NodeId, Peer> peers_;
+  std::set<NodeId> belong_;
 };
 
 }  // namespace holdfast::node

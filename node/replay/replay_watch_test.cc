@@ -92,6 +92,7 @@ TEST_F(ReplayWatchTest, OthersTroublesAreNotToldAsOurs) {
 // Its clients may offer again what it had taken, and it can't say so any more: it may have been
 // replaced because it died.
 TEST_F(ReplayWatchTest, AfterAPeerWasRemovedItIsAskedForAWindow) {
+  watch_.KeepOnly({kPeer, NodeId{3}}, At(9));
   Beat(10);
   EXPECT_FALSE(MustAsk(10));
   watch_.KeepOnly({NodeId{3}}, At(11));
@@ -99,6 +100,21 @@ TEST_F(ReplayWatchTest, AfterAPeerWasRemovedItIsAskedForAWindow) {
   watch_.KeepOnly({NodeId{3}}, At(12));
   EXPECT_TRUE(watch_.MustAsk(At(20), absl::Seconds(10)));
   EXPECT_FALSE(watch_.MustAsk(At(21), absl::Seconds(10)));
+}
+
+// A node that joins speaks before it is in the list, and one that was removed until it is stopped.
+TEST_F(ReplayWatchTest, WhoDoesNotBelongIsNotRemovedAgainWithEachBeat) {
+  Beat(9);
+  watch_.KeepOnly({NodeId{3}}, At(10));
+  EXPECT_FALSE(MustAsk(10));
+  watch_.KeepOnly({kPeer, NodeId{3}}, At(11));
+  Beat(11);
+  watch_.KeepOnly({NodeId{3}}, At(12));
+  for (int second = 13; second < 100; ++second) {
+    Beat(second);
+    watch_.KeepOnly({NodeId{3}}, At(second));
+  }
+  EXPECT_FALSE(watch_.MustAsk(At(100), absl::Seconds(50)));
 }
 
 TEST_F(ReplayWatchTest, NothingIsAskedWhileNothingIsRemembered) {

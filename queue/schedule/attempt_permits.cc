@@ -97,17 +97,26 @@ std::optional<uint32_t> AttemptPermits::Take(uint32_t asker, const std::string& 
   std::erase_if(entry.wishes, [asker](const Wish& wish) { return wish.asker == asker; });
   if (limits.rate_messages > 0) entry.tokens -= 1;
   CountMessage(entry);
-  entry.peak = std::max(entry.peak, ++entry.busy);
-  const auto free = std::find_if(entry.slots.begin(), entry.slots.end(),
-                                 [](const Slot& slot) { return !slot.busy; });
-  const auto slot = static_cast<uint32_t>(free - entry.slots.begin());
-  if (free == entry.slots.end()) entry.slots.emplace_back();
+  const uint32_t slot = FreeSlot(entry, allowance);
   entry.slots[slot].busy = true;
+  entry.peak = std::max(entry.peak, ++entry.busy);
   // Permits that came back together woke one asker together.
   const bool is_more = entry.busy + 1 <= allowance.connections &&
                        (limits.rate_messages == 0 || entry.tokens + kRounding >= 1);
   if (is_more) WakeFirst(entry);
   return slot;
+}
+
+// The lowest, so that few are in use. But where connections that are left open fill the allowance
+// already, one of those: another would be one more.
+uint32_t AttemptPermits::FreeSlot(Entry& entry, const Allowance& allowance) const {
+  const bool full = DemandOf(entry).open + 1 > allowance.connections;
+  const auto slot = std::find_if(entry.slots.begin(), entry.slots.end(), [&](const Slot& one) {
+    return !one.busy && (!full || IsWarm(one));
+  });
+  const auto number = static_cast<uint32_t>(slot - entry.slots.begin());
+  if (slot == entry.slots.end()) entry.slots.emplace_back();
+  return number;
 }
 
 void AttemptPermits::WakeFirst(const Entry& entry) const {
@@ -148,7 +157,7 @@ void AttemptPermits::Forget(uint32_t asker) {
 PermitDemand AttemptPermits::DemandOf(const Entry& entry) const {
   PermitDemand demand;
   for (const Slot& slot : entry.slots) {
-    if (slot.busy || now_ - slot.released < options_.idle_lifetime) ++demand.open;
+    if (slot.busy || IsWarm(slot)) ++demand.open;
   }
   demand.wanted.connections = std::max({entry.peak, entry.last_peak, entry.busy});
   const double all = entry.limits.rate_messages;

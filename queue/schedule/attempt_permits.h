@@ -7,9 +7,10 @@
 //   if (std::optional<uint32_t> slot = permits.Take(group, "a.test", limits, 3)) ... // Granted.
 //   permits.GiveBack("a.test", *slot);
 //
-// A permit is a numbered slot, the lowest free one. An attempt uses connections that were left open
-// by attempts in the same slot and no others, so a destination never has more connections, idle
-// ones included, than it had slots.
+// A permit is a numbered slot, the lowest free one, but one that was used lately where another
+// could be a connection too many. An attempt uses connections that were left open by attempts in
+// the same slot and no others, so a destination never has more connections, idle ones included,
+// than it had slots; one that says QUIT may still stand beside its slot's next one.
 //
 // What it promises: never more slots than the allowance at the time; those who could get none take
 // turns, one permit each; the allowance of messages is spread over the period, with a burst of a
@@ -127,6 +128,8 @@ class AttemptPermits {
   void DropWish(uint32_t asker, Entry& entry);
   void Remember(Entry& entry, uint32_t asker, uint32_t more);
   void WakeFirst(const Entry& entry) const;
+  bool IsWarm(const Slot& slot) const { return now_ - slot.released < options_.idle_lifetime; }
+  uint32_t FreeSlot(Entry& entry, const Allowance& allowance) const;
   void FillTokens(Entry& entry, double messages) const;
   void CountMessage(Entry& entry) const;
   PermitDemand DemandOf(const Entry& entry) const;

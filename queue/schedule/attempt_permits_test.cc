@@ -125,6 +125,23 @@ TEST(AttemptPermitsTest, AConnectionCountsUntilItIsCold) {
   EXPECT_EQ(permits.DemandOf("a.test").open, 1u);
 }
 
+TEST(AttemptPermitsTest, AShareThatShrankIsFilledWithConnectionsThatAreOpen) {
+  Allowance allowance{4, 0};
+  AttemptPermits permits({.idle_lifetime = absl::Seconds(5)},
+                         [&](std::string_view, const DestinationLimits&) { return allowance; });
+  for (uint32_t slot = 0; slot < 4; ++slot) {
+    ASSERT_EQ(permits.Take(1, "a.test", Limits(20), 1), slot);
+  }
+  permits.GiveBack("a.test", 0);
+  permits.Advance(absl::Seconds(4));
+  permits.GiveBack("a.test", 3);
+  permits.Advance(absl::Seconds(6));
+  allowance.connections = 3;
+  // Slot 0 has no connection any more, and would need a fourth one.
+  EXPECT_EQ(permits.Take(1, "a.test", Limits(20), 1), 3u);
+  EXPECT_EQ(permits.DemandOf("a.test").open, 3u);
+}
+
 TEST(AttemptPermitsTest, ARateIsSpreadOverItsPeriod) {
   AttemptPermits permits({}, nullptr);
   int taken = 0;
