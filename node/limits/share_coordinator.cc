@@ -51,7 +51,7 @@ double WholePart(double capacity, const std::vector<double>& demands, size_t min
 void ShareCoordinator::SetVoters(std::vector<ShareVoter> voters, absl::Duration now) {
   voters_ = std::move(voters);
   for (const ShareVoter& voter : voters_) {
-    if (voter.presence == Presence::kSilent) silent_until_[voter.node] = now + options_.notice;
+    if (voter.presence == Presence::kSilent) silent_at_[voter.node] = now;
   }
 }
 
@@ -72,6 +72,14 @@ bool ShareCoordinator::Partakes(NodeId node, const Share& share, absl::Duration 
   return std::any_of(voters_.begin(), voters_.end(), [node](const ShareVoter& voter) {
     return voter.node == node && voter.presence == Presence::kHere;
   });
+}
+
+// Beats of a node may come through long before its questions do. One that is gone leads nothing.
+bool ShareCoordinator::WasSilent(const ShareVoter& voter, absl::Duration now) const {
+  const auto silent = silent_at_.find(voter.node);
+  if (silent == silent_at_.end()) return false;
+  const bool is_here = voter.presence == Presence::kHere;
+  return now < silent->second + (is_here ? options_.lifetime * kInVainLifetimes : options_.notice);
 }
 
 // Who is content asks once more, for little. Who is heard, and wanted more when it asked for the
@@ -99,9 +107,7 @@ queue::Allowance ShareCoordinator::Charge(NodeId node, const Shares& shares,
                                   [node](const ShareVoter& one) { return one.node == node; });
   const bool votes = voter != voters_.end();
   const bool silent = votes && voter->presence == Presence::kSilent;
-  const auto was_silent = silent_until_.find(node);
-  const bool may_use_floor =
-      silent || (votes && was_silent != silent_until_.end() && now < was_silent->second);
+  const bool may_use_floor = silent || (votes && WasSilent(*voter, now));
   const auto found = shares.find(node);
   if (found == shares.end() || now >= found->second.until) {
     if (!votes) return {};
@@ -157,8 +163,12 @@ std::optional<ShareGrant> ShareCoordinator::OnAsk(NodeId node, const ShareAsk& a
   const bool heard = ask.term == term_ && ask.grant == mine.grant && mine.grant != 0;
   if (heard) {
     mine.pending = Most(mine.share, ask.enforced);
+    mine.heard_at = now;
   } else {
     mine.pending = now < mine.until ? Most(mine.pending, ask.enforced) : ask.enforced;
+    // Without an answer for long, it goes to its floor between two questions.
+    const bool in_vain = mine.grant != 0 && now >= mine.heard_at + options_.notice;
+    if (in_vain) mine.pending = Most(mine.pending, FloorOf(limits, voters_.size()));
   }
   mine.open = ask.open;
   mine.wanted = Least(ask.wanted, LimitOf(limits));

@@ -72,6 +72,7 @@ class ShareCoordinator {
     queue::Allowance pending;
     queue::Allowance wanted;
     uint32_t open = 0;
+    absl::Duration heard_at = -absl::InfiniteDuration();  // It knew its newest grant, last.
     absl::Duration until = -absl::InfiniteDuration();
   };
   using Shares = std::map<NodeId, Share>;
@@ -86,6 +87,7 @@ class ShareCoordinator {
                           absl::Duration now) const;
   queue::Allowance FairShare(NodeId node, const Shares& shares,
                              const queue::DestinationLimits& limits, absl::Duration now) const;
+  bool WasSilent(const ShareVoter& voter, absl::Duration now) const;
   bool AsksInVain(const Share& share, const queue::DestinationLimits& limits,
                   absl::Duration now) const;
   std::vector<NodeId> Everybody(const Shares& shares) const;
@@ -98,7 +100,7 @@ class ShareCoordinator {
   uint64_t last_grant_ = 0;
   std::vector<ShareVoter> voters_;
   // Who was silent may have gone to its floor: that counts until it had the time to say so.
-  std::map<NodeId, absl::Duration> silent_until_;
+  std::map<NodeId, absl::Duration> silent_at_;  // Last.
   std::map<NodeId, Asker> askers_;
   std::map<std::string, Shares> destinations_;
 };

@@ -130,6 +130,33 @@ TEST(ShareCoordinatorTest, WhoAsksInVainMayBeAtItsFloor) {
   EXPECT_EQ(desk.Ask(kA, 20), 18);
 }
 
+// Its beats come through long before its questions do.
+TEST(ShareCoordinatorTest, WhoWasSilentKeepsItsFloorUntilItAsks) {
+  Desk desk(20);
+  desk.coordinator.SetVoters({{kA}, {kB, Presence::kSilent}, {kC}}, desk.now);
+  desk.coordinator.SetVoters({{kA}, {kB}, {kC}}, desk.now);
+  desk.now += 2 * desk.options.notice;
+  EXPECT_EQ(desk.Ask(kA, 20), 13);
+  EXPECT_EQ(desk.Ask(kB, 1), 1);
+  EXPECT_EQ(desk.Ask(kA, 20), 18);
+}
+
+// Its questions come through, and no answer to them: between two of them it goes to its floor.
+TEST(ShareCoordinatorTest, WhoHearsNoAnswersMayGoToItsFloor) {
+  Desk desk(20);
+  EXPECT_EQ(desk.Ask(kA, 2), 2);
+  EXPECT_EQ(desk.Ask(kB, 20), 17);
+  desk.lost = true;
+  EXPECT_EQ(desk.Ask(kA, 2), 2);
+  desk.now += desk.options.notice;
+  EXPECT_EQ(desk.Ask(kA, 2), 2);
+  desk.lost = false;
+  EXPECT_EQ(desk.Ask(kB, 20), 13);
+  EXPECT_EQ(desk.Ask(kA, 2), 2);
+  EXPECT_EQ(desk.Ask(kA, 2), 2);
+  EXPECT_EQ(desk.Ask(kB, 20), 17);
+}
+
 TEST(ShareCoordinatorTest, ANewCoordinatorGrantsNothingNewForALifetime) {
   Desk desk(20, absl::Seconds(998));
   desk.Keeps(kA, 15);
