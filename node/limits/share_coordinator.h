@@ -9,7 +9,7 @@
 //     one, or the lifetime is over; open connections count as long as there are any;
 //   - for a node that doesn't ask the free amount is set aside; for one that is silent its floor,
 //     if it may be leading groups, and so for one that is heard but asks no more, though it wanted
-//     more;
+//     more, that was silent and has not asked yet, or whose questions show that it gets no answers;
 //   - in its first lifetime, in which grants of earlier terms may be in force that nobody has told
 //     it of, it grants nobody more than that node keeps to already.
 // Where a limit is smaller than the number of nodes that want some of it, they take turns.

@@ -9,9 +9,8 @@
 //   room.Tick();                           // from the node's ticker
 //   room.Stop();                           // after the host's Stop()
 //
-// Threads:  Start(), Form(), Open() and Stop() from one thread; Tick() and SetNodes() from the
-// ticker.
-//           The rest is thread-safe.
+// Threads:  Start(), Form(), Open() and Stop() from one thread, Tick() and SetNodes() from the
+//           ticker. The rest is thread-safe.
 // Lifetime: settings and clock outlive it; the host outlives Stop().
 #pragma once
 

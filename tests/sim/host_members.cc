@@ -12,12 +12,6 @@ constexpr absl::Duration kDutyInterval = absl::Seconds(1);
 constexpr absl::Duration kBeatLifetime = absl::Seconds(3);
 constexpr absl::Duration kRetireWithin = absl::Seconds(4);
 
-std::set<NodeId> IdsOf(const std::vector<std::unique_ptr<HostNode>>& nodes) {
-  std::set<NodeId> ids;
-  for (const auto& node : nodes) ids.insert(node->id());
-  return ids;
-}
-
 node::NodeRow* Find(std::vector<node::NodeRow>& rows, NodeId node) {
   for (node::NodeRow& row : rows) {
     if (row.node == node) return &row;
@@ -42,7 +36,7 @@ HostMembers::HostMembers(const SimShared& shared, uint64_t seed, Cluster cluster
       luck_(seed),
       cluster_(std::move(cluster)),
       look_{shared.loop, cluster_.nodes, cluster_.leader, cluster_.queue_groups},
-      first_(IdsOf(cluster_.nodes)) {
+      first_(MembersLook::IdsOf(cluster_.nodes)) {
   versions_.push_back({});
 }
 

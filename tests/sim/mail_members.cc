@@ -12,12 +12,6 @@ namespace {
 constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
 constexpr absl::Duration kSwitchOffWithin = absl::Seconds(4);
 
-std::set<NodeId> IdsOf(const std::vector<std::unique_ptr<HostNode>>& nodes) {
-  std::set<NodeId> ids;
-  for (const auto& node : nodes) ids.insert(node->id());
-  return ids;
-}
-
 }  // namespace
 
 MailMembers::MailMembers(const SimShared& shared, uint64_t seed, Cluster cluster)
@@ -26,7 +20,7 @@ MailMembers::MailMembers(const SimShared& shared, uint64_t seed, Cluster cluster
       cluster_(std::move(cluster)),
       look_{shared.loop, cluster_.nodes, [this](GroupId group) { return Leader(group); },
             cluster_.queue_groups},
-      first_(IdsOf(cluster_.nodes)) {}
+      first_(MembersLook::IdsOf(cluster_.nodes)) {}
 
 void MailMembers::Begin() {
   shared_.loop.After(kLookInterval, [this] {

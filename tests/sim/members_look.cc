@@ -13,6 +13,12 @@ bool Has(const std::vector<NodeId>& nodes, NodeId node) {
 
 }  // namespace
 
+std::set<NodeId> MembersLook::IdsOf(const std::vector<std::unique_ptr<HostNode>>& nodes) {
+  std::set<NodeId> ids;
+  for (const auto& node : nodes) ids.insert(node->id());
+  return ids;
+}
+
 std::set<NodeId> MembersLook::Members(const std::set<NodeId>& first, const Rows& rows) {
   std::set<NodeId> members = first;
   for (const node::NodeRow& row : rows) {

@@ -26,6 +26,7 @@ struct MembersLook {
   uint32_t queue_groups = 1;
 
   HostNode& Node(NodeId node) const { return *nodes[node.value() - 1]; }
+  static std::set<NodeId> IdsOf(const std::vector<std::unique_ptr<HostNode>>& nodes);
   // Who belongs to a cluster that these began.
   static std::set<NodeId> Members(const std::set<NodeId>& first, const Rows& rows);
   // Who belongs to the group, as its leader has it; nullopt: nobody leads.
