@@ -230,6 +230,7 @@ void NodeSim::DrawRemotes() {
 std::string NodeSim::DrawPolicy() {
   const uint64_t limit = luck_.OneIn(3) ? 20 : luck_.Between(1, 6);
   limit_max_ = std::max(limit_max_, limit);
+  limit_min_ = std::min(limit_min_, limit);
   return format(
       "mail_name: \"relay.test\"\n"
       "retry {{ waits: \"{}s\" waits: \"{}s\" expiry: \"{}s\" null_sender_expiry: \"10m\" }}\n"
@@ -533,10 +534,15 @@ std::string NodeSim::Unsettled() {
 
 void NodeSim::Settle() {
   // At worst each recipient is a delivery of its own and fails, its notice is another, one node
-  // leads all groups, and attempts follow one another on so many connections.
+  // leads all groups, all go to one destination, and attempts follow one another on so many
+  // connections. Where these are fewer than nodes, the nodes take turns: much of the time is lost
+  // between one's last connection and the next one's first.
   const double deliveries = 2.0 * static_cast<double>(mail_checker_->Open());
+  const uint64_t connections = std::min<uint64_t>(cluster_->attempts.connections_max, limit_min_);
+  const double in_turns = limit_min_ < nodes_.size() ? 3 : 1;
   const absl::Duration end =
-      loop_.now() + kSettleMax + kDeliveryMax * (deliveries / cluster_->attempts.connections_max);
+      loop_.now() + kSettleMax +
+      kDeliveryMax * (in_turns * deliveries / static_cast<double>(connections));
   std::string unsettled = Unsettled();
   while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
     RunUntil(loop_.now() + absl::Seconds(1));

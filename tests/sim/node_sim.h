@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -134,6 +135,7 @@ class NodeSim {
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
+  uint64_t limit_min_ = std::numeric_limits<uint64_t>::max();
   absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
 };
 
