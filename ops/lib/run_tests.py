@@ -19,6 +19,8 @@ import zlib
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BAZEL = os.environ.get("HOLDFAST_BAZEL", "bazel")
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME", pathlib.Path.home() / ".cache"))
+# How many seeds the simulation tried: no test cases, but worth a line.
+SEEDS_LINE = re.compile(r"^(?:known seeds|seeds from \d+): .*$", re.M)
 COUNT_LINE = re.compile(r"^(\d+) passed, (\d+) failed", re.M)
 
 
@@ -81,6 +83,12 @@ def bazel_command(config):
     return [BAZEL, f"--output_base={base}"]
 
 
+def print_seeds(label, outputs):
+    if "test.log" in outputs:
+        for line in SEEDS_LINE.findall(pathlib.Path(outputs["test.log"]).read_text(errors="replace")):
+            print(f"{label}: {line}", flush=True)
+
+
 def run_bazel(config, targets, *flags):
     """Runs tests; returns (passed, failed). A build that fails counts as one failure."""
     command = bazel_command(config)
@@ -88,7 +96,8 @@ def run_bazel(config, targets, *flags):
         arguments = ["test", f"--config={config}", "--keep_going", f"--build_event_json_file={events.name}",
                      "--noshow_progress" if not sys.stderr.isatty() else "--show_progress"]
         if os.environ.get("CI"):
-            arguments.append("--nocache_test_results")
+            # The commit, for whoever replays a seed, would make the cache useless elsewhere.
+            arguments += ["--nocache_test_results", "--test_env=HOLDFAST_COMMIT"]
         code = subprocess.run([*command, *arguments, *flags, "--", *targets], cwd=ROOT, check=False).returncode
         results = read_events(events.name)
     passed = failed = 0
@@ -97,6 +106,7 @@ def run_bazel(config, targets, *flags):
         passed, failed = passed + p, failed + f
         if not ok:
             print(f"FAILED {label} ({config})", flush=True)
+        print_seeds(label, outputs)
     if code not in (0, 4) and failed == 0:
         failed = 1
         print(f"FAILED: bazel test --config={config} ended with {code}", flush=True)
