@@ -206,7 +206,7 @@ class Replica {
   // as long as that takes. So no read of that term is relied on, however long ago it was, and if
   // nobody has taken over after a time, the leader takes a new term.
   Term handed_over_term_ = 0;
-  int handed_over_ticks_ = 0;  // Counts down from the latest such request to the new term.
+  int handed_over_ticks_ = 0;           // Counts down from the latest such request to the new term.
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
 
   std::optional<PulledSnapshot> pulled_;  // Waits to be installed, or is being installed.
