@@ -11,6 +11,8 @@ import cases  # noqa: E402
 import harness  # noqa: E402
 import lifecycle  # noqa: E402
 import sink as sink_module  # noqa: E402
+import smtp_client  # noqa: E402
+import talk  # noqa: E402
 from cases import expect, expect_equal, wait_until  # noqa: E402
 
 CRASHES = 3  # The default of attempts.quarantine_after_crashes.
@@ -28,6 +30,18 @@ class Killer:
         self.calls += 1
         if self.node:
             self.node.process.kill()
+
+
+def send_poison(node):
+    """It is attempted as soon as it is on disk, and the node killed: maybe before its client has read the answer."""
+    sender, recipient = "sender@back.test", "crash@one.test"
+    with talk.Talk(node.smtp_port) as session:
+        reply = session.begin(sender, recipient)
+        expect(reply.startswith("354"), f"no 354 but: {reply}")
+        content = smtp_client.make_message("poison", sender, recipient, 100)
+        session.write(smtp_client.stuff(content) + b".\r\n")
+        reply = session.reply()
+        expect(not reply or reply.startswith("250"), f"message not accepted: {reply}")
 
 
 def start_and_see_it_end(node, times):
@@ -48,7 +62,7 @@ def held_after_crashes_in_a_row():
     killer = Killer()
     with sink_module.Sink(sink_module.SinkOptions(on_crash=killer)) as sink, poisoned_node(killer, sink) as node:
         lifecycle.send(node, "user@one.test", "before")
-        lifecycle.send(node, "crash@one.test", "poison")
+        send_poison(node)
         node.wait(60)
         start_and_see_it_end(node, CRASHES - 1)
         expect_equal(killer.calls, CRASHES, "crashes")
@@ -70,7 +84,7 @@ def held_after_crashes_in_a_row():
 def release_is_a_fresh_start():
     killer = Killer()
     with sink_module.Sink(sink_module.SinkOptions(on_crash=killer)) as sink, poisoned_node(killer, sink) as node:
-        lifecycle.send(node, "crash@one.test", "poison")
+        send_poison(node)
         node.wait(60)
         start_and_see_it_end(node, CRASHES - 1)
         node.start()
@@ -92,7 +106,7 @@ def innocent_bystanders_go_on():
     killer = Killer()
     with sink_module.Sink(sink_module.SinkOptions(on_crash=killer)) as sink, poisoned_node(killer, sink) as node:
         node.cli("policy", "apply", "--comment", "away", policy_to(node, harness.free_port()))
-        lifecycle.send(node, "crash@one.test", "poison")
+        send_poison(node)
         names = [f"other{number}" for number in range(OTHERS)]
         for number, name in enumerate(names):
             lifecycle.send(node, f"user{number}@one.test", name)
