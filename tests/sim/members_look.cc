@@ -63,8 +63,10 @@ bool MembersLook::MayRemove(NodeId node, const Rows& rows) const {
 
 bool MembersLook::MayLose(NodeId node, const std::set<NodeId>& members) const {
   if (!members.contains(node)) return false;
-  size_t lost = 1;
-  for (const NodeId member : members) lost += Node(member).damaged();
+  size_t lost = 0;
+  for (const NodeId member : members) {
+    lost += member == node || Node(member).damaged() || Node(member).flipped();
+  }
   return 2 * lost < members.size();
 }
 

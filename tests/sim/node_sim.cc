@@ -41,7 +41,8 @@ NodeSim::NodeSim(const NodeSimOptions& options)
       luck_(options.seed),
       trace_(loop_, options.trace),
       timers_(loop_, absl::Seconds(1'000'000)),
-      members_luck_(options.seed ^ 0x6D656D62657273) {
+      members_luck_(options.seed ^ 0x6D656D62657273),
+      disk_luck_(options.seed ^ 0x6469736B73) {
   smtp::TimerClock::Simulate(&timers_);
   DrawMembers();
   const uint64_t count = DrawNodes();
@@ -84,6 +85,7 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   attempts.final_dot_timeout = absl::Seconds(static_cast<int64_t>(luck_.Between(3, 8)));
   MakeNodes(count);
   if (members_change_) BeginMembers();
+  DrawBadDisks();
 }
 
 void NodeSim::DrawMembers() {
@@ -357,6 +359,7 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
   faults_->Begin();
+  BeginBadDisks();
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
@@ -365,8 +368,54 @@ void NodeSim::BeginFaults() {
 
 void NodeSim::WipeOne() {
   HostNode& node = *nodes_[members_luck_.Below(nodes_.size())];
-  if (node.retired() || node.damaged() || !members_->MayLose(node.id())) return;
-  node.Wipe();
+  if (!node.retired() && !node.damaged() && MayLose(node)) node.Wipe();
+}
+
+// With luck of its own, as DrawMembers().
+void NodeSim::DrawBadDisks() {
+  if (options_.seed < NodeSimOptions::kBadDisksFromSeed || !disk_luck_.OneIn(2)) return;
+  const auto between = [this](uint64_t low_ms, uint64_t high_ms) {
+    return absl::Milliseconds(static_cast<int64_t>(disk_luck_.Between(low_ms, high_ms)));
+  };
+  weather_.flip = between(300, 3000);
+  weather_.sync = between(3000, 30'000);
+  if (disk_luck_.OneIn(2)) weather_.decay = between(5000, 50'000);
+  if (disk_luck_.OneIn(2)) weather_.die = between(5000, 50'000);
+}
+
+bool NodeSim::MayLose(const HostNode& node) const {
+  if (members_ != nullptr) return members_->MayLose(node.id());
+  return MembersLook{loop_, nodes_, nullptr, 0}.MayLose(node.id(),
+                                                        {voters_.begin(), voters_.end()});
+}
+
+HostNode* NodeSim::ToLose() {
+  HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
+  const bool fit = !node.retired() && !node.damaged() && MayLose(node);
+  return fit ? &node : nullptr;
+}
+
+void NodeSim::BeginBadDisks() {
+  RepeatBy(disk_luck_, weather_.flip, [this] {
+    HostNode* const node = ToLose();
+    if (node != nullptr) (void)node->DamageBody(disk_luck_);
+  });
+  // Found at its next start, which may be now.
+  RepeatBy(disk_luck_, weather_.decay, [this] {
+    HostNode* const node = ToLose();
+    if (node == nullptr) return;
+    node->DamageStore(GroupId(static_cast<uint32_t>(disk_luck_.Below(cluster_->queue_groups + 1))));
+    if (disk_luck_.OneIn(2)) node->EndDoomed();
+  });
+  RepeatBy(disk_luck_, weather_.sync, [this] {
+    HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
+    if (!node.damaged()) node.disk().FailSyncs(/*for_good=*/false);
+    StartLater(node);  // If it is down by then.
+  });
+  RepeatBy(disk_luck_, weather_.die, [this] {
+    HostNode* const node = ToLose();
+    if (node != nullptr) node->SpoilSyncs();
+  });
 }
 
 void NodeSim::StartLater(HostNode& node) {
@@ -437,6 +486,7 @@ void NodeSim::Heal() {
   for (const auto& node : nodes_) {
     node->pace() = NodePace();
     node->disk().DontFail();
+    if (node->damaged()) node->EndDoomed();
     if (node->running()) {
       node->PauseUntil(loop_.now());
     } else if (node->may_start()) {

@@ -28,6 +28,8 @@ struct NodeSimOptions {
   enum class Members { kBySeed, kStay, kChange };
   Members members = Members::kBySeed;
   static constexpr uint64_t kMembersFromSeed = 11;
+  // Disks are bad in half of the seeds from this one on.
+  static constexpr uint64_t kBadDisksFromSeed = 11;
   bool trace = false;
   node::NodeMutation mutation = node::NodeMutation::kNone;
 };
@@ -74,6 +76,11 @@ class NodeSim {
     // Where members change: a wish for other members; a disk is gone.
     absl::Duration wish = absl::InfiniteDuration();
     absl::Duration wipe = absl::InfiniteDuration();
+    // Where disks are bad: a bit of a body flips, one of log or hard state; a sync fails, or all.
+    absl::Duration flip = absl::InfiniteDuration();
+    absl::Duration decay = absl::InfiniteDuration();
+    absl::Duration sync = absl::InfiniteDuration();
+    absl::Duration die = absl::InfiniteDuration();
   };
 
   void DrawHostOptions();
@@ -94,6 +101,12 @@ class NodeSim {
   HostNode& AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers);
   void BeginMembers();
   void WipeOne();
+  void DrawBadDisks();
+  void BeginBadDisks();
+  // Whether the others can spare the node's disk for ever.
+  bool MayLose(const HostNode& node) const;
+  // A node whose disk may be lost; null: the one that was tried may not.
+  HostNode* ToLose();
   HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
   absl::Duration UpTo(absl::Duration most);
@@ -131,6 +144,7 @@ class NodeSim {
   std::unique_ptr<MailFaults> faults_;
   Random members_luck_;
   bool members_change_ = false;
+  Random disk_luck_;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
