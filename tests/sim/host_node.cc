@@ -301,7 +301,7 @@ void HostNode::Tick(uint64_t life) {
     host_->Tick();
     inside_->Tick();
   }
-  shared_.loop.After(options_.tick, [this, life] { Tick(life); });
+  shared_.loop.After(clock_.LoopTime(options_.tick), [this, life] { Tick(life); });
 }
 
 void HostNode::AfterCall() {

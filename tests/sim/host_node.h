@@ -154,6 +154,8 @@ class HostNode {
   const raft::SimDisk& disk() const { return disk_; }
   const SimClock& clock() const { return clock_; }
   void JumpClock(absl::Duration by) { clock_.Jump(by); }
+  // Its clock and its ticks; 1: as the loop's.
+  void SetClockRate(double rate) { clock_.SetRate(rate); }
   NodePace& pace() { return pace_; }
   // What the checker may rely on: see HostChecker.
   const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }

@@ -42,7 +42,8 @@ NodeSim::NodeSim(const NodeSimOptions& options)
       trace_(loop_, options.trace),
       timers_(loop_, absl::Seconds(1'000'000)),
       members_luck_(options.seed ^ 0x6D656D62657273),
-      disk_luck_(options.seed ^ 0x6469736B73) {
+      disk_luck_(options.seed ^ 0x6469736B73),
+      clock_luck_(options.seed ^ 0x636C6F636B73) {
   smtp::TimerClock::Simulate(&timers_);
   DrawMembers();
   const uint64_t count = DrawNodes();
@@ -86,6 +87,8 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   MakeNodes(count);
   if (members_change_) BeginMembers();
   DrawBadDisks();
+  clocks_drift_ = options.seed >= NodeSimOptions::kDriftFromSeed && clock_luck_.OneIn(3);
+  if (clocks_drift_) cluster_->timers = &timers_;
 }
 
 void NodeSim::DrawMembers() {
@@ -360,6 +363,7 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.bad, [this] { SpoilDisk(); });
   faults_->Begin();
   BeginBadDisks();
+  if (clocks_drift_) DriftClocks();
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
@@ -369,6 +373,17 @@ void NodeSim::BeginFaults() {
 void NodeSim::WipeOne() {
   HostNode& node = *nodes_[members_luck_.Below(nodes_.size())];
   if (!node.retired() && !node.damaged() && MayLose(node)) node.Wipe();
+}
+
+// From 0.1 to 5 percent, each fast or slow. A lease lasts four fifths of what it may, less a tick,
+// so one clock may be a quarter faster than another. Nodes that come later go right.
+void NodeSim::DriftClocks() {
+  for (const auto& node : nodes_) {
+    const double by = static_cast<double>(clock_luck_.Between(10, 500)) / 10'000.0;
+    const bool fast = clock_luck_.OneIn(2);
+    trace_.Note("drifts", {node->id().value(), fast, static_cast<uint64_t>(by * 10'000)});
+    node->SetClockRate(fast ? 1 + by : 1 - by);
+  }
 }
 
 // With luck of its own, as DrawMembers().
@@ -485,6 +500,7 @@ void NodeSim::Heal() {
   remotes_->Heal();
   for (const auto& node : nodes_) {
     node->pace() = NodePace();
+    node->SetClockRate(1);
     node->disk().DontFail();
     if (node->damaged()) node->EndDoomed();
     if (node->running()) {

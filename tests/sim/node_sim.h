@@ -30,6 +30,8 @@ struct NodeSimOptions {
   static constexpr uint64_t kMembersFromSeed = 11;
   // Disks are bad in half of the seeds from this one on.
   static constexpr uint64_t kBadDisksFromSeed = 11;
+  // Clocks drift in a third of the seeds from this one on.
+  static constexpr uint64_t kDriftFromSeed = 11;
   bool trace = false;
   node::NodeMutation mutation = node::NodeMutation::kNone;
 };
@@ -101,6 +103,7 @@ class NodeSim {
   HostNode& AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers);
   void BeginMembers();
   void WipeOne();
+  void DriftClocks();
   void DrawBadDisks();
   void BeginBadDisks();
   // Whether the others can spare the node's disk for ever.
@@ -145,6 +148,8 @@ class NodeSim {
   Random members_luck_;
   bool members_change_ = false;
   Random disk_luck_;
+  Random clock_luck_;
+  bool clocks_drift_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
