@@ -42,6 +42,7 @@ NodeSim::NodeSim(const NodeSimOptions& options)
       trace_(loop_, options.trace),
       timers_(loop_, absl::Seconds(1'000'000)),
       members_luck_(options.seed ^ 0x6D656D62657273),
+      wipe_luck_(options.seed ^ 0x77697065),
       disk_luck_(options.seed ^ 0x6469736B73),
       clock_luck_(options.seed ^ 0x636C6F636B73) {
   smtp::TimerClock::Simulate(&timers_);
@@ -86,6 +87,7 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   attempts.final_dot_timeout = absl::Seconds(static_cast<int64_t>(luck_.Between(3, 8)));
   MakeNodes(count);
   if (members_change_) BeginMembers();
+  DrawWipes();
   DrawBadDisks();
   clocks_drift_ = options.seed >= NodeSimOptions::kDriftFromSeed && clock_luck_.OneIn(3);
   if (clocks_drift_) cluster_->timers = &timers_;
@@ -122,6 +124,11 @@ void NodeSim::MakeNodes(uint64_t count) {
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
       absl::Milliseconds(static_cast<int64_t>(luck_.OneIn(4) ? 100 : luck_.Between(200, 1000)));
+  Random size_luck(options_.seed ^ 0x73697A6573);
+  if (options_.seed < NodeSimOptions::kLargeMailFromSeed || !size_luck.OneIn(10)) return;
+  clients_->weather().large_in = 12;
+  clients_->weather().largest_in = 2;
+  cluster_->submission_memory_bytes = uint64_t{8} << 20;  // Some at once, piece by piece.
 }
 
 HostNode& NodeSim::AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers) {
@@ -145,7 +152,6 @@ void NodeSim::BeginMembers() {
     return absl::Milliseconds(static_cast<int64_t>(members_luck_.Between(low_ms, high_ms)));
   };
   weather_.wish = between(2000, 12'000);
-  if (members_luck_.OneIn(2)) weather_.wipe = between(5000, 30'000);
   members_ = std::make_unique<MailMembers>(
       Shared(), members_luck_.Next(),
       MailMembers::Cluster{nodes_,
@@ -364,15 +370,31 @@ void NodeSim::BeginFaults() {
   faults_->Begin();
   BeginBadDisks();
   if (clocks_drift_) DriftClocks();
+  RepeatBy(wipe_luck_, weather_.wipe, [this] { WipeOne(); });
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
-  RepeatBy(members_luck_, weather_.wipe, [this] { WipeOne(); });
+}
+
+// With luck of its own, as DrawMembers().
+void NodeSim::DrawWipes() {
+  if (options_.seed < NodeSimOptions::kWipesFromSeed) return;
+  const bool drawn = members_change_ ? !wipe_luck_.OneIn(4) : wipe_luck_.OneIn(4);
+  if (!drawn) return;
+  weather_.wipe = absl::Milliseconds(static_cast<int64_t>(wipe_luck_.Between(4000, 15'000)));
 }
 
 void NodeSim::WipeOne() {
-  HostNode& node = *nodes_[members_luck_.Below(nodes_.size())];
-  if (!node.retired() && !node.damaged() && MayLose(node)) node.Wipe();
+  std::vector<HostNode*> fit;
+  for (const auto& node : nodes_) {
+    const bool there = !node->retired() && !node->damaged();
+    if (there && MayLose(*node)) fit.push_back(node.get());
+  }
+  if (fit.empty()) return;
+  HostNode& node = *fit[wipe_luck_.Below(fit.size())];
+  node.Wipe();
+  ++wiped_;
+  if (members_ != nullptr) members_->OnWiped(node.id());
 }
 
 // From 0.1 to 5 percent, each fast or slow. A lease lasts four fifths of what it may, less a tick,
@@ -519,7 +541,7 @@ void NodeSim::Heal() {
 
 // What was wished comes to its end, and half of the lost disks are replaced.
 void NodeSim::SettleMembers() {
-  if (members_luck_.OneIn(2)) members_->ReplaceLost();
+  members_->Finish(/*lost_too=*/members_luck_.OneIn(2));
   const absl::Duration end = loop_.now() + kMembersToSettle;
   std::string unsettled = members_->Unsettled();
   while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
@@ -640,8 +662,12 @@ NodeSimResult NodeSim::Run() {
   result.repeats = mail_checker_->repeats();
   result.doubts = mail_checker_->doubts();
   result.offered_again = clients_->offered_again();
+  result.empty = clients_->empty();
+  result.largest = clients_->largest();
   result.changes = checker_->changes();
   for (const auto& node : nodes_) result.lost_disks += node->damaged();
+  result.wiped = wiped_;
+  if (members_ != nullptr) result.put_back = members_->put_back();
   result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;
 }
