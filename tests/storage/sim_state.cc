@@ -13,14 +13,59 @@ const SimRows& RowsOf(const SimDisk& disk, GroupId group, std::optional<uint64_t
   return rows == it->second.rows.end() ? none : rows->second;
 }
 
-absl::StatusOr<ScanEnd> ScanRows(const SimRows& rows, std::string_view from, std::string_view to,
+// Rows of a disk with the changes of a batch above them, in order; nothing is copied, for a scan
+// often looks at few of many.
+class Rows {
+ public:
+  using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+  Rows(const SimRows& disk, const Changes& changes, std::string_view from)
+      : disk_(disk.lower_bound(from)),
+        disk_end_(disk.end()),
+        change_(changes.lower_bound(from)),
+        changes_end_(changes.end()) {}
+
+  // False: there are no more. The views live as long as what they were made from stays.
+  bool Next(std::string_view* key, std::string_view* value) {
+    while (disk_ != disk_end_ || change_ != changes_end_) {
+      const bool changed =
+          change_ != changes_end_ && (disk_ == disk_end_ || change_->first <= disk_->first);
+      if (!changed) {
+        *key = disk_->first;
+        *value = disk_->second;
+        ++disk_;
+        return true;
+      }
+      if (disk_ != disk_end_ && disk_->first == change_->first) ++disk_;
+      const auto change = change_++;
+      if (!change->second) continue;
+      *key = change->first;
+      *value = *change->second;
+      return true;
+    }
+    return false;
+  }
+
+ private:
+  SimRows::const_iterator disk_;
+  const SimRows::const_iterator disk_end_;
+  Changes::const_iterator change_;
+  const Changes::const_iterator changes_end_;
+};
+
+// The visitor must not change what it scans: a scan sees one moment.
+absl::StatusOr<ScanEnd> ScanRows(const SimDisk& disk, Rows rows, std::string_view to,
                                  size_t rows_max, const StateReader::Visitor& visitor) {
+  const uint64_t steps = disk.steps();
   ScanEnd end;
-  for (auto it = rows.lower_bound(from); it != rows.end(); ++it) {
-    if (!to.empty() && it->first >= to) break;
+  std::string_view key;
+  std::string_view value;
+  while (rows.Next(&key, &value)) {
+    if (!to.empty() && key >= to) break;
     if (end.rows >= rows_max) return end;
     ++end.rows;
-    if (!visitor(it->first, it->second)) return end;
+    if (!visitor(key, value)) return end;
+    HOLDFAST_CHECK(disk.steps() == steps) << "a scan's visitor writes to the disk";
   }
   end.complete = true;
   return end;
@@ -40,9 +85,9 @@ class SimReader final : public StateReader {
 
   absl::StatusOr<ScanEnd> Scan(std::string_view from, std::string_view to, size_t rows_max,
                                const Visitor& visitor) const override {
-    const SimRows rows =
-        RowsOf(disk_, group_, generation_);  // One moment, whatever the visitor does.
-    return ScanRows(rows, from, to, rows_max, visitor);
+    static const Rows::Changes none;
+    return ScanRows(disk_, Rows(RowsOf(disk_, group_, generation_), none, from), to, rows_max,
+                    visitor);
   }
 
  private:
@@ -71,15 +116,8 @@ absl::StatusOr<std::optional<std::string>> SimBatch::Get(std::string_view key) c
 
 absl::StatusOr<ScanEnd> SimBatch::Scan(std::string_view from, std::string_view to, size_t rows_max,
                                        const Visitor& visitor) const {
-  SimRows rows = RowsOf(disk_, group_, generation_);
-  for (const auto& [key, value] : rows_) {
-    if (value) {
-      rows[key] = *value;
-    } else {
-      rows.erase(key);
-    }
-  }
-  return ScanRows(rows, from, to, rows_max, visitor);
+  return ScanRows(disk_, Rows(RowsOf(disk_, group_, generation_), rows_, from), to, rows_max,
+                  visitor);
 }
 
 void SimBatch::Put(std::string_view key, std::string_view value) {
