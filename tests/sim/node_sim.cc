@@ -379,9 +379,9 @@ void NodeSim::BeginFaults() {
 // With luck of its own, as DrawMembers().
 void NodeSim::DrawWipes() {
   if (options_.seed < NodeSimOptions::kWipesFromSeed) return;
-  const bool drawn = members_change_ ? !wipe_luck_.OneIn(4) : wipe_luck_.OneIn(4);
+  const bool drawn = members_change_ ? !wipe_luck_.OneIn(4) : wipe_luck_.OneIn(2);
   if (!drawn) return;
-  weather_.wipe = absl::Milliseconds(static_cast<int64_t>(wipe_luck_.Between(4000, 15'000)));
+  weather_.wipe = absl::Milliseconds(static_cast<int64_t>(wipe_luck_.Between(2000, 12'000)));
 }
 
 void NodeSim::WipeOne() {

@@ -31,7 +31,7 @@ struct NodeSimOptions {
   // Disks are bad in half of the seeds from this one on.
   static constexpr uint64_t kBadDisksFromSeed = 11;
   // Disks are emptied in three quarters of the seeds from this one on in which members change, and
-  // in a quarter of the others.
+  // in half of the others.
   static constexpr uint64_t kWipesFromSeed = 11;
   // One seed in ten from this one on has large mail.
   static constexpr uint64_t kLargeMailFromSeed = 11;
