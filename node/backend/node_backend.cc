@@ -192,6 +192,7 @@ absl::Status NodeBackend::GetStatus(const AdminCall& /*call*/, admin::StatusResp
     admin::GroupStatus& group = *response->add_groups();
     group.set_group(status.group.value());
     group.set_role(std::string(RoleName(status)));
+    group.set_leading(status.leading);
     group.set_leader_node_id(status.leader.value());
     group.set_term(status.term);
     group.set_commit_index(status.commit);

@@ -102,6 +102,16 @@ class Cluster:
     def wait_spread(self, seconds=SPREAD_SECONDS):
         cases.wait_until(self.spread, seconds, lambda: f"leaders spread evenly: {self.led()}", poll=0.2)
 
+    def transfer(self, group, number, seconds=30):
+        """The node leads the group: it is asked for again while the group has no leader or can't be handed over."""
+        node, tries = self.nodes[number - 1], []
+
+        def moved():
+            tries.append(node.cli("cluster", "transfer", "--group", str(group), "--to", str(number), check=False))
+            return tries[-1].returncode == 0
+
+        cases.wait_until(moved, seconds, lambda: f"node {number} leads group {group}: {tries[-1].stderr}", poll=0.1)
+
     def members(self, node=None):
         """{node id: groups in which it votes}, the control group among them; learners under their negative id."""
         counts = {}

@@ -37,11 +37,19 @@ def find_binary(path):
     raise FileNotFoundError(f"{path} is not built: run ops/dev build")
 
 
+_held_ports = []
+
+
 def free_port():
-    """A loopback port that nobody used a moment ago. It must survive restarts, so 0 will not do."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A loopback port for a server, also for one that restarts, so 0 will not do.
+
+    It stays bound until this process ends, without listening: else the kernel may give it to somebody's outgoing
+    connection before the server comes. Who sets SO_REUSEADDR, as servers do, can listen on it all the same."""
+    holder = socket.socket()
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    holder.bind(("127.0.0.1", 0))
+    _held_ports.append(holder)
+    return holder.getsockname()[1]
 
 
 def text_string(text):

@@ -90,6 +90,7 @@ class RaftCore::Impl {
   void BecomePreCandidate();
   void BecomeLeader();
   absl::Status StartElection(ElectionKind kind);
+  absl::Status RenewTerm();
   bool Promotable() const;
   absl::Status TransferLeadership(NodeId target);
   absl::Status ForgetLeader();
@@ -127,6 +128,7 @@ class RaftCore::Impl {
 
   // --- election.cc ---
   void Reset(Term new_term);
+  absl::Status MayHoldElection() const;
   void HoldElection(ElectionKind kind);
   void AnswerVoteRequest(const Message& message);
   void CountVote(const Message& message);

@@ -7,6 +7,13 @@
 #include "raft/core/core_impl.h"
 
 namespace holdfast::raft {
+namespace {
+
+absl::Status NoElection(const char* why) {
+  return MakeStatus(absl::StatusCode::kFailedPrecondition, "no election: {}", why);
+}
+
+}  // namespace
 
 void RaftCore::Impl::DrawElectionTimeout() {
   // splitmix64: the core's only luck, and all of it is in the seed.
@@ -82,19 +89,32 @@ bool RaftCore::Impl::Promotable() const {
   return self != members.progress.end() && !self->second.learner() && !log.snapshot_pending();
 }
 
-absl::Status RaftCore::Impl::StartElection(ElectionKind kind) {
-  auto refuse = [](const char* why) {
-    return MakeStatus(absl::StatusCode::kFailedPrecondition, "no election: {}", why);
-  };
-  if (leading()) return absl::OkStatus();
-  if (!may_campaign) return refuse("told not to campaign");
-  if (!Promotable()) return refuse("not a voter, or a snapshot is being installed");
+absl::Status RaftCore::Impl::MayHoldElection() const {
+  if (!Promotable()) return NoElection("not a voter, or a snapshot is being installed");
   // An election counted in an outdated configuration could be won without a quorum of the real one.
   if (options.mutation != Mutation::kCampaignWithPendingConfChange &&
       log.HasUnappliedConfChange()) {
-    return refuse("configuration changes are yet to be applied");
+    return NoElection("configuration changes are yet to be applied");
   }
-  HoldElection(kind);
+  return absl::OkStatus();
+}
+
+absl::Status RaftCore::Impl::StartElection(ElectionKind kind) {
+  if (leading()) return absl::OkStatus();
+  if (!may_campaign) return NoElection("told not to campaign");
+  absl::Status may = MayHoldElection();
+  if (may.ok()) HoldElection(kind);
+  return may;
+}
+
+absl::Status RaftCore::Impl::RenewTerm() {
+  if (!leading()) return NoElection("does not lead");
+  if (transfer_target_ != kNoNode) return NoElection("another node is to take over");
+  absl::Status may = MayHoldElection();
+  if (!may.ok()) return may;
+  BecomeFollower(term, kNoNode);
+  // As if it had asked itself to take over: it is the leader whose lease the voters keep.
+  HoldElection(ElectionKind::kTransfer);
   return absl::OkStatus();
 }
 

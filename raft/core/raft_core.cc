@@ -521,6 +521,12 @@ absl::Status RaftCore::Campaign() {
   return status;
 }
 
+absl::Status RaftCore::RenewTerm() {
+  absl::Status status = impl_->RenewTerm();
+  impl_->CheckInvariants();
+  return status;
+}
+
 void RaftCore::ReportUnreachable(NodeId peer) { impl_->ReportUnreachable(peer); }
 
 void RaftCore::ReportSnapshot(NodeId peer, bool arrived) {

@@ -181,6 +181,12 @@ class RaftCore {
   // can't: not a voter, or configuration changes are yet to be applied.
   absl::Status Campaign();
 
+  // A leader gives up its term and stands for election at once, past the leases that are its own: a
+  // request to take over (kTimeoutNow) that it sent in that term and that is still on its way then
+  // moves nobody. Also if it may not campaign: it gains nothing that it does not have.
+  // kFailedPrecondition: does not lead, hands over just now, or as for Campaign().
+  absl::Status RenewTerm();
+
   // The transport lost a message to `peer` for certain: probe it instead of streaming.
   void ReportUnreachable(NodeId peer);
   // The snapshot sent to `peer` arrived or failed.

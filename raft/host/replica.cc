@@ -109,8 +109,8 @@ bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
   if (ungreeted_ticks_ > 0) --ungreeted_ticks_;
-  const bool handing_over = handed_over_ticks_ > 0;
-  if (handing_over) --handed_over_ticks_;
+  const bool handing_over = HandedOver();
+  if (handed_over_ticks_ > 0) --handed_over_ticks_;
   const Role role = core_.role();
   const NodeId leader = core_.leader();
   const size_t undecided = undecided_.size();
@@ -124,6 +124,8 @@ bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   }
   core_.SetHeartbeatPhase(heartbeat_phase);
   core_.Tick();
+  // Refused while the next try to hand over lasts, or a configuration waits to be applied.
+  if (HandedOver() && handed_over_ticks_ == 0) (void)core_.RenewTerm();
   reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
                                 "group {}: no majority confirmed in time that this node leads",
                                 group_.value()));
@@ -200,7 +202,10 @@ void Replica::Send(Message message) {
   if (newborn_ && message.type == MessageType::kHeartbeatResponse) return;
   // The node asked needs no lease to run out, and its election may take as long as any.
   if (message.type == MessageType::kSnapshot) offered_since_[message.to] = now_;
-  if (message.type == MessageType::kTimeoutNow) handed_over_ticks_ = 2 * options_.election_ticks;
+  if (message.type == MessageType::kTimeoutNow) {
+    handed_over_term_ = message.term;
+    handed_over_ticks_ = 2 * options_.election_ticks;
+  }
   effects_.Send(group_, std::move(message));
 }
 
@@ -449,7 +454,7 @@ GroupStatus Replica::Status() const {
   status.leading = announced_term_ != 0;
   status.leader = core_.leader();
   status.term = core_.term();
-  status.handing_over = handed_over_ticks_ > 0;
+  status.handing_over = HandedOver();
   status.voters = conf_state_.voters;
   status.learners = conf_state_.learners;
   status.voters_outgoing = conf_state_.voters_outgoing;

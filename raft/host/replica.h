@@ -133,6 +133,9 @@ class Replica {
 
   void PayDebts();  // What the core's Readys owe.
   void Send(Message message);
+  bool HandedOver() const {
+    return core_.role() == Role::kLeader && core_.term() == handed_over_term_;
+  }
   // True for a request for a vote that must not be heard yet; see votes_withheld_ticks_.
   bool Withheld(const Message& message) const;
   bool AwaitsGreetings() const { return ungreeted_ticks_ > 0 && !ungreeted_.empty(); }
@@ -198,8 +201,12 @@ class Replica {
   // or an acknowledgement could follow.
   std::set<NodeId> ungreeted_;
   int ungreeted_ticks_ = 0;
-  // Counts down after a TimeoutNow left: the node asked may be elected at any moment.
-  int handed_over_ticks_ = 0;
+  // The newest term in which this leader asked another node to take over. All heed such a request,
+  // whatever leases hold, and it may come late: in front of a process that is stopped it waits for
+  // as long as that takes. So no read of that term is relied on, however long ago it was, and if
+  // nobody has taken over after a time, the leader takes a new term.
+  Term handed_over_term_ = 0;
+  int handed_over_ticks_ = 0;  // Counts down from the latest such request to the new term.
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
 
   std::optional<PulledSnapshot> pulled_;  // Waits to be installed, or is being installed.

@@ -89,7 +89,7 @@ def one_node_of_three_is_damaged():
             # The damaged node is to make all attempts.
             for group in cluster.status()["groups"]:
                 if int(group.get("leader_node_id", 0)) != 2:
-                    node.cli("cluster", "transfer", "--group", str(group.get("group", 0)), "--to", "2")
+                    cluster.transfer(group.get("group", 0), 2)
             for name in names:
                 sink.let_go(name)
             cases.wait_until(cluster.queue_empty, 60, lambda: f"queue empty:\n{node.log_tail()}")

@@ -115,7 +115,7 @@ def a_follower_forwards(world):
     """A node that leads nothing (drained of leadership by a transfer of all its groups) still takes mail."""
     for group in world.cluster.status()["groups"]:
         if int(group.get("leader_node_id", 0)) == 1:
-            world.node(2).cli("cluster", "transfer", "--group", str(group.get("group", 0)), "--to", "2")
+            world.cluster.transfer(group.get("group", 0), 2)
     cases.expect_equal(world.cluster.led(world.node(1)).get(1, 0), 0, "groups still led by node 1")
     loads = Loads("fwd", [world.node(1)], messages_max=100)
     loads.wait_for(100)

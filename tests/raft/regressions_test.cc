@@ -512,6 +512,39 @@ TEST(RegressionTest, TransferToASilentNodeEnds) {
   EXPECT_EQ(node.core().TransferLeadership(NodeId(9)).code(), absl::StatusCode::kInvalidArgument);
 }
 
+// The request to take over may be on its way for as long as it likes: all would vote for its
+// receiver, whatever leases hold by then. A new term of the leader makes it one of the past.
+TEST(RegressionTest, ALateRequestToTakeOverIsOutlivedByARenewedTerm) {
+  OneCore node({1, 2, 3});
+  EXPECT_FALSE(node.core().RenewTerm().ok());
+  node.Lead();
+  node.Acknowledge(2, 1);
+  node.Settle();
+  const Term term = node.core().term();
+  ASSERT_TRUE(node.core().TransferLeadership(NodeId(2)).ok());
+  EXPECT_TRUE(Sent(node.Settle(), MessageType::kTimeoutNow));
+  EXPECT_FALSE(node.core().RenewTerm().ok()) << "node 2 is to take over";
+  for (int i = 0; i < node.options().election_ticks; ++i) node.core().Tick();
+  node.core().set_may_campaign(false);
+  ASSERT_TRUE(node.core().RenewTerm().ok());
+  EXPECT_EQ(node.core().role(), Role::kCandidate);
+  bool asked = false;
+  for (const Message& message : node.Settle()) {
+    if (message.type != MessageType::kVote) continue;
+    asked = true;
+    EXPECT_EQ(message.term, term + 1);
+    EXPECT_EQ(message.context, raft::kTransferContext);
+  }
+  EXPECT_TRUE(asked);
+  ASSERT_TRUE(node.core().Step(From(3, MessageType::kVoteResponse, term + 1)).ok());
+  EXPECT_EQ(node.core().role(), Role::kLeader);
+
+  OneCore other({1, 2, 3});
+  ASSERT_TRUE(other.core().Step(From(2, MessageType::kHeartbeat, term + 1)).ok());
+  (void)other.core().Step(From(2, MessageType::kTimeoutNow, term));
+  EXPECT_EQ(other.core().role(), Role::kFollower);
+}
+
 // Peers may not speak for a node's own storage.
 TEST(RegressionTest, LocalMessagesAreRefusedFromPeers) {
   OneCore node({1, 2, 3});

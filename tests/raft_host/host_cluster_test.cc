@@ -182,6 +182,38 @@ TEST(HostClusterTest, ANodeThatWroteNothingYetTellsNoLeaderThatItHearsIt) {
   EXPECT_TRUE(cluster.RunUntil([&] { return told > 0 && cluster.InStep(slow, leader); }));
 }
 
+// It may have waited in front of a process that was stopped; all would vote for its receiver,
+// whatever they promised to their leader since. Host seed 9202237.
+TEST(HostClusterTest, ARequestToTakeOverThatComesLateIsNotHeeded) {
+  HostCluster cluster(3);
+  const NodeId first = cluster.AwaitLeader();
+  const NodeId second = Others(cluster, first)[0];
+  ASSERT_TRUE(cluster.Propose(first, "x").status.ok());
+  const Term term = cluster.host(first).Status(kGroup)->term;
+  std::optional<Message> late;
+  cluster.lose = [&](NodeId, NodeId, const Message& message) {
+    if (message.type != MessageType::kTimeoutNow) return false;
+    late = message;
+    return true;
+  };
+  cluster.host(first).TransferLeadership(kGroup, second);
+  cluster.Settle();
+  ASSERT_TRUE(late.has_value());
+  ASSERT_TRUE(cluster.RunUntil([&] {
+    const GroupStatus status = *cluster.host(first).Status(kGroup);
+    EXPECT_TRUE(status.handing_over || !status.leading || status.term > term);
+    return status.leading && !status.handing_over;
+  }));
+  cluster.lose = nullptr;
+  const Term renewed = cluster.host(first).Status(kGroup)->term;
+  EXPECT_EQ(renewed, term + 1);
+  cluster.host(second).Receive(kGroup, *late);
+  for (int tick = 0; tick < 5; ++tick) cluster.Tick();
+  EXPECT_EQ(cluster.Leader(), first);
+  EXPECT_EQ(cluster.host(second).Status(kGroup)->term, renewed);
+  EXPECT_TRUE(cluster.Propose(first, "y").status.ok());
+}
+
 TEST(HostClusterTest, AHandOverMovesLeadershipAndIsVisibleWhileItLasts) {
   HostCluster cluster(3);
   const NodeId first = cluster.AwaitLeader();

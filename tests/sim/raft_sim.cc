@@ -111,6 +111,12 @@ std::atomic<uint64_t>* SimulatedMs() {
   return count;
 }
 
+// Of this source; who runs the simulation knows it (ops/dev).
+const char* Commit() {
+  const char* const commit = std::getenv("HOLDFAST_COMMIT");
+  return commit == nullptr || *commit == '\0' ? "not known" : commit;
+}
+
 std::string Replay(const Floor& floor, const FloorArguments& run) {
   return format("ops/dev sim {}", floor.replay(run));
 }
@@ -165,8 +171,8 @@ Counts RunShare(const Floor& floor, const Arguments& arguments, uint64_t job,
       continue;
     }
     ++counts.failed;
-    std::printf("FAILED %s seed %llu: %s\n  replay: %s\n", floor.name.c_str(),
-                static_cast<unsigned long long>(run.seed), error.c_str(),
+    std::printf("FAILED %s seed %llu: %s\n  commit: %s\n  replay: %s\n", floor.name.c_str(),
+                static_cast<unsigned long long>(run.seed), error.c_str(), Commit(),
                 Replay(floor, run).c_str());
     std::fflush(stdout);
   }

@@ -31,10 +31,10 @@ struct Changer {
     Group(change.key.group).bodies.erase({change.incarnation, change.key});
   }
   void operator()(const SimPutRow& change) {
-    Group(change.group).rows[change.generation][change.key] = change.value;
+    Group(change.group).rows[change.generation].ForChange()[change.key] = change.value;
   }
   void operator()(const SimDropRow& change) {
-    Group(change.group).rows[change.generation].erase(change.key);
+    Group(change.group).rows[change.generation].ForChange().erase(change.key);
   }
   void operator()(const SimDropRows& change) { Group(change.group).rows.erase(change.generation); }
   void operator()(const SimUseGeneration& change) {
@@ -55,10 +55,10 @@ absl::Status Gone() {
 
 }  // namespace
 
-const SimRows& SimGroup::current_rows() const {
-  static const SimRows none;
-  const auto it = rows.find(generation);
-  return it == rows.end() ? none : it->second;
+std::shared_ptr<const SimRows> SimGroup::KeepRows(uint64_t of_generation) const {
+  static const auto none = std::make_shared<const SimRows>();
+  const auto it = rows.find(of_generation);
+  return it == rows.end() ? none : it->second.Keep();
 }
 
 std::optional<bool> SimDisk::FailsNow() {

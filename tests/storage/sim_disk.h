@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -38,19 +39,35 @@ struct SimBody {
 
 using SimRows = std::map<std::string, std::string, std::less<>>;
 
+// Whoever keeps the rows sees them as they were then: a change copies them first if somebody does.
+// Most of a simulation's time was spent on copies for readers that were soon done.
+class SimSharedRows {
+ public:
+  const SimRows& operator*() const { return *rows_; }
+  std::shared_ptr<const SimRows> Keep() const { return rows_; }
+  SimRows& ForChange() {
+    if (rows_.use_count() > 1) rows_ = std::make_shared<SimRows>(*rows_);
+    return *rows_;
+  }
+
+ private:
+  std::shared_ptr<SimRows> rows_ = std::make_shared<SimRows>();
+};
+
 // What the disk holds of one group.
 struct SimGroup {
   GroupRecord record;
   std::map<LogIndex, Entry> log;                           // Bodies without bytes.
   std::map<std::pair<uint64_t, BodyKey>, SimBody> bodies;  // By the replica's incarnation.
-  std::map<uint64_t, SimRows> rows;                        // By generation.
+  std::map<uint64_t, SimSharedRows> rows;                  // By generation.
   uint64_t generation = 1;                                 // The one in use.
   // Installs, done or given up, may have left bodies up to here that nothing lists.
   std::optional<LogIndex> garbage_through;
   // A record of log or hard state does not have its checksum any more.
   bool damaged = false;
 
-  const SimRows& current_rows() const;
+  const SimRows& current_rows() const { return *KeepRows(generation); }
+  std::shared_ptr<const SimRows> KeepRows(uint64_t of_generation) const;
 };
 
 struct SimImage {

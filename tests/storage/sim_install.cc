@@ -9,14 +9,14 @@ namespace {
 
 class SimView final : public StateView {
  public:
-  SimView(const SimRows& rows, Mark mark)
-      : rows_(rows), mark_(std::move(mark)), next_(rows_.begin()) {}
+  SimView(std::shared_ptr<const SimRows> rows, Mark mark)
+      : rows_(std::move(rows)), mark_(std::move(mark)), next_(rows_->begin()) {}
 
   const Mark& mark() const override { return mark_; }
   absl::StatusOr<std::vector<Row>> Next(uint64_t bytes_max) override {
     std::vector<Row> out;
     uint64_t bytes = 0;
-    for (; next_ != rows_.end(); ++next_) {
+    for (; next_ != rows_->end(); ++next_) {
       bytes += next_->first.size() + next_->second.size();
       if (!out.empty() && bytes > bytes_max) break;
       out.push_back(Row{next_->first, next_->second});
@@ -25,7 +25,7 @@ class SimView final : public StateView {
   }
 
  private:
-  const SimRows rows_;
+  const std::shared_ptr<const SimRows> rows_;
   const Mark mark_;
   SimRows::const_iterator next_;
 };
@@ -84,8 +84,8 @@ class SimInstall final : public StateInstall {
 
 }  // namespace
 
-std::unique_ptr<StateView> NewSimView(const SimRows& rows, StateView::Mark mark) {
-  return std::make_unique<SimView>(rows, std::move(mark));
+std::unique_ptr<StateView> NewSimView(std::shared_ptr<const SimRows> rows, StateView::Mark mark) {
+  return std::make_unique<SimView>(std::move(rows), std::move(mark));
 }
 
 std::unique_ptr<StateInstall> NewSimInstall(SimDisk& disk, GroupId group, uint64_t incarnation,

@@ -4,68 +4,39 @@
 namespace holdfast::raft {
 namespace {
 
-const SimRows& RowsOf(const SimDisk& disk, GroupId group, std::optional<uint64_t> generation) {
-  static const SimRows none;
+using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
+
+std::shared_ptr<const SimRows> RowsOf(const SimDisk& disk, GroupId group,
+                                      std::optional<uint64_t> generation) {
+  static const auto none = std::make_shared<const SimRows>();
   const auto it = disk.now().groups.find(group);
   if (it == disk.now().groups.end()) return none;
-  if (!generation) return it->second.current_rows();
-  const auto rows = it->second.rows.find(*generation);
-  return rows == it->second.rows.end() ? none : rows->second;
+  return it->second.KeepRows(generation.value_or(it->second.generation));
 }
 
-// Rows of a disk with the changes of a batch above them, in order; nothing is copied, for a scan
-// often looks at few of many.
-class Rows {
- public:
-  using Changes = std::map<std::string, std::optional<std::string>, std::less<>>;
-
-  Rows(const SimRows& disk, const Changes& changes, std::string_view from)
-      : disk_(disk.lower_bound(from)),
-        disk_end_(disk.end()),
-        change_(changes.lower_bound(from)),
-        changes_end_(changes.end()) {}
-
-  // False: there are no more. The views live as long as what they were made from stays.
-  bool Next(std::string_view* key, std::string_view* value) {
-    while (disk_ != disk_end_ || change_ != changes_end_) {
-      const bool changed =
-          change_ != changes_end_ && (disk_ == disk_end_ || change_->first <= disk_->first);
-      if (!changed) {
-        *key = disk_->first;
-        *value = disk_->second;
-        ++disk_;
-        return true;
-      }
-      if (disk_ != disk_end_ && disk_->first == change_->first) ++disk_;
-      const auto change = change_++;
-      if (!change->second) continue;
-      *key = change->first;
-      *value = *change->second;
-      return true;
-    }
-    return false;
-  }
-
- private:
-  SimRows::const_iterator disk_;
-  const SimRows::const_iterator disk_end_;
-  Changes::const_iterator change_;
-  const Changes::const_iterator changes_end_;
-};
-
-// The visitor must not change what it scans: a scan sees one moment.
-absl::StatusOr<ScanEnd> ScanRows(const SimDisk& disk, Rows rows, std::string_view to,
-                                 size_t rows_max, const StateReader::Visitor& visitor) {
-  const uint64_t steps = disk.steps();
+absl::StatusOr<ScanEnd> ScanRows(const SimRows& rows, const Changes& changes, std::string_view from,
+                                 std::string_view to, size_t rows_max,
+                                 const StateReader::Visitor& visitor) {
   ScanEnd end;
-  std::string_view key;
-  std::string_view value;
-  while (rows.Next(&key, &value)) {
-    if (!to.empty() && key >= to) break;
-    if (end.rows >= rows_max) return end;
-    ++end.rows;
-    if (!visitor(key, value)) return end;
-    HOLDFAST_CHECK(disk.steps() == steps) << "a scan's visitor writes to the disk";
+  auto row = rows.lower_bound(from);
+  auto change = changes.lower_bound(from);
+  const auto within = [to](const auto& it, const auto& map) {
+    return it != map.end() && (to.empty() || it->first < to);
+  };
+  while (within(row, rows) || within(change, changes)) {
+    const bool changed =
+        within(change, changes) && (!within(row, rows) || change->first <= row->first);
+    const std::string& key = changed ? change->first : row->first;
+    const std::string* value = nullptr;  // Or deleted.
+    if (!changed) value = &row->second;
+    if (changed && change->second) value = &*change->second;
+    if (value != nullptr) {
+      if (end.rows >= rows_max) return end;
+      ++end.rows;
+      if (!visitor(key, *value)) return end;
+    }
+    if (within(row, rows) && row->first == key) ++row;
+    if (changed) ++change;
   }
   end.complete = true;
   return end;
@@ -77,17 +48,17 @@ class SimReader final : public StateReader {
       : disk_(disk), group_(group), generation_(generation) {}
 
   absl::StatusOr<std::optional<std::string>> Get(std::string_view key) const override {
-    const SimRows& rows = RowsOf(disk_, group_, generation_);
-    const auto it = rows.find(key);
-    if (it == rows.end()) return std::optional<std::string>();
+    const std::shared_ptr<const SimRows> rows = RowsOf(disk_, group_, generation_);
+    const auto it = rows->find(key);
+    if (it == rows->end()) return std::optional<std::string>();
     return std::optional<std::string>(it->second);
   }
 
   absl::StatusOr<ScanEnd> Scan(std::string_view from, std::string_view to, size_t rows_max,
                                const Visitor& visitor) const override {
-    static const Rows::Changes none;
-    return ScanRows(disk_, Rows(RowsOf(disk_, group_, generation_), none, from), to, rows_max,
-                    visitor);
+    const std::shared_ptr<const SimRows> rows =
+        RowsOf(disk_, group_, generation_);  // One moment, whatever the visitor does.
+    return ScanRows(*rows, Changes(), from, to, rows_max, visitor);
   }
 
  private:
@@ -108,16 +79,20 @@ std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group, ui
 
 absl::StatusOr<std::optional<std::string>> SimBatch::Get(std::string_view key) const {
   if (const auto it = rows_.find(key); it != rows_.end()) return it->second;
-  const SimRows& rows = RowsOf(disk_, group_, generation_);
-  const auto it = rows.find(key);
-  if (it == rows.end()) return std::optional<std::string>();
+  const std::shared_ptr<const SimRows> rows = RowsOf(disk_, group_, generation_);
+  const auto it = rows->find(key);
+  if (it == rows->end()) return std::optional<std::string>();
   return std::optional<std::string>(it->second);
 }
 
 absl::StatusOr<ScanEnd> SimBatch::Scan(std::string_view from, std::string_view to, size_t rows_max,
                                        const Visitor& visitor) const {
-  return ScanRows(disk_, Rows(RowsOf(disk_, group_, generation_), rows_, from), to, rows_max,
-                  visitor);
+  const std::shared_ptr<const SimRows> rows = RowsOf(disk_, group_, generation_);
+  // As they are now, whatever the visitor puts.
+  const bool empty = !to.empty() && to <= from;
+  const Changes changes(rows_.lower_bound(from),
+                        to.empty() ? rows_.end() : rows_.lower_bound(empty ? from : to));
+  return ScanRows(*rows, changes, from, to, rows_max, visitor);
 }
 
 void SimBatch::Put(std::string_view key, std::string_view value) {

@@ -397,7 +397,7 @@ absl::Status SimStore::CommitState(std::unique_ptr<StateBatch> batch, const Appl
 
 absl::StatusOr<std::unique_ptr<StateView>> SimStore::OpenStateView(GroupId group) const {
   HOLDFAST_ASSIGN_OR_RETURN(GroupRecord record, LoadGroup(group));
-  return NewSimView(OnDisk(group).current_rows(),
+  return NewSimView(OnDisk(group).KeepRows(OnDisk(group).generation),
                     {record.applied, record.applied_term, std::move(record.conf_state)});
 }
 

@@ -43,8 +43,7 @@ std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group);
 // Reads one generation, in use or not.
 std::unique_ptr<StateReader> NewSimReader(const SimDisk& disk, GroupId group, uint64_t generation);
 
-// Shows `rows` as they are now.
-std::unique_ptr<StateView> NewSimView(const SimRows& rows, StateView::Mark mark);
+std::unique_ptr<StateView> NewSimView(std::shared_ptr<const SimRows> rows, StateView::Mark mark);
 // `failed` hears of the first step that fails, `ended` of the install's end.
 std::unique_ptr<StateInstall> NewSimInstall(SimDisk& disk, GroupId group, uint64_t incarnation,
                                             uint64_t generation,
