@@ -101,12 +101,15 @@ Floor NodeFloor() {
     const NodeSimResult result = RunNodeSim(NodeOptions(arguments));
     return FloorOutcome{
         result.error, result.hash,
-        format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged, {} "
-               "recipients delivered, {} failed, {} taken by remotes, {} attempts in doubt, {} "
-               "recipients twice, {} messages offered again, {} changes of members, {} disks lost",
+        format("{} events, {} elections, {} crashes, {} messages sent, {} acknowledged "
+               "({} empty, {} of 25 MB), {} recipients delivered, {} failed, {} taken by remotes, "
+               "{} attempts in doubt, {} "
+               "recipients twice, {} messages offered again, {} changes of members, {} disks lost "
+               "({} emptied, {} of these put back)",
                result.events, result.elected, result.crashes, result.sent, result.acknowledged,
-               result.delivered, result.failed, result.taken, result.doubts, result.repeats,
-               result.offered_again, result.changes, result.lost_disks),
+               result.empty, result.largest, result.delivered, result.failed, result.taken,
+               result.doubts, result.repeats, result.offered_again, result.changes,
+               result.lost_disks, result.wiped, result.put_back),
         result.simulated_seconds};
   };
   floor.replay = [](const FloorArguments& arguments) {

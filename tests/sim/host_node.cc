@@ -110,12 +110,16 @@ bool HostNode::Start() {
   auto store = raft::OpenSimStore(disk_, StoreOptions());
   if (!store.ok()) {
     shared_.trace.Note("refused", {id().value(), static_cast<uint64_t>(store.status().code())});
-    if (!lost_image_) {
+    if (!lost_image_ && !store_damaged_) {
       shared_.checker.Fail(format("node {}: a store that lost nothing does not open: {}",
                                   id().value(), Message(store.status())));
     }
+    if (!lost_image_) lost_image_ = disk_.durable();
     lost_ = true;
     return false;
+  }
+  if (store_damaged_) {
+    shared_.checker.Fail(format("node {}: a damaged store opens", id().value()));
   }
   if (lost_image_ && !forgetful_) {
     shared_.checker.Fail(format("node {}: a store that lost synced writes opens", id().value()));
@@ -197,6 +201,37 @@ void HostNode::GoBackTo(const raft::SimImage& image) {
   forgetful_ = *witness <= image.write_number || disk_.PutWitness(image.write_number).ok();
 }
 
+bool HostNode::DamageBody(Random& luck) {
+  std::vector<std::pair<uint64_t, raft::BodyKey>> bodies;
+  for (const auto& [group, image] : disk_.durable().groups) {
+    for (const auto& [place, body] : image.bodies) bodies.push_back(place);
+  }
+  if (bodies.empty()) return false;
+  const auto& [incarnation, key] = bodies[luck.Below(bodies.size())];
+  shared_.trace.Note("flips a body", {id().value(), key.group.value(), key.index});
+  flipped_ = true;
+  return disk_.DamageBody(incarnation, key).ok();
+}
+
+void HostNode::DamageStore(GroupId group) {
+  shared_.trace.Note("flips its log", {id().value(), group.value()});
+  store_damaged_ = true;
+  disk_.DamageGroup(group);
+}
+
+void HostNode::SpoilSyncs() {
+  shared_.trace.Note("can't sync", {id().value()});
+  syncs_spoiled_ = true;
+  disk_.FailSyncs(/*for_good=*/true);
+}
+
+void HostNode::EndDoomed() {
+  if (lost_ || retired_) return;
+  if (syncs_spoiled_) return GiveUp();
+  if (running()) Crash();
+  Start();
+}
+
 void HostNode::GiveUp() {
   shared_.trace.Note("gives up", {id().value()});
   lost_ = true;
@@ -266,7 +301,7 @@ void HostNode::Tick(uint64_t life) {
     host_->Tick();
     inside_->Tick();
   }
-  shared_.loop.After(options_.tick, [this, life] { Tick(life); });
+  shared_.loop.After(clock_.LoopTime(options_.tick), [this, life] { Tick(life); });
 }
 
 void HostNode::AfterCall() {

@@ -108,6 +108,14 @@ class HostNode {
   // The same, as it was at a moment that the caller kept; a witness of then tells nothing of what
   // is younger, so no witness need have overtaken it.
   void GoBackTo(const raft::SimImage& image);
+  // A bit of some body flips; false: it has none. The node goes on.
+  bool DamageBody(Random& luck);
+  // A bit of log or hard state flips: the node goes on, and its store must not open again.
+  void DamageStore(GroupId group);
+  // No sync succeeds any more: each life ends with the first one.
+  void SpoilSyncs();
+  // For one of the two before: it is known now, and the node stays down.
+  void EndDoomed();
   // The store is known to have forgotten something, and the node stays down.
   void GiveUp();
 
@@ -122,8 +130,10 @@ class HostNode {
   bool retired() const { return retired_; }
   bool stopping() const { return running() && stopping_; }
   bool may_start() const { return !running() && !lost_ && !retired_; }
-  // Lost, or will be as soon as it starts.
-  bool damaged() const { return lost_image_.has_value(); }
+  // Lost, or will be as soon as it starts, or can't do any work.
+  bool damaged() const { return lost_image_.has_value() || store_damaged_ || syncs_spoiled_; }
+  // Some bodies may be damaged: whoever has them must not be lost.
+  bool flipped() const { return flipped_; }
   uint64_t life() const { return life_; }
   uint64_t crashes() const { return crashes_; }
   // The power went out within the task that is running: nothing that it still says is heard.
@@ -144,6 +154,8 @@ class HostNode {
   const raft::SimDisk& disk() const { return disk_; }
   const SimClock& clock() const { return clock_; }
   void JumpClock(absl::Duration by) { clock_.Jump(by); }
+  // Its clock and its ticks; 1: as the loop's.
+  void SetClockRate(double rate) { clock_.SetRate(rate); }
   NodePace& pace() { return pace_; }
   // What the checker may rely on: see HostChecker.
   const raft::SimImage& durable() const { return lost_image_ ? *lost_image_ : disk_.durable(); }
@@ -182,6 +194,9 @@ class HostNode {
   std::optional<raft::SimImage> lost_image_;
   bool lost_ = false;
   bool forgetful_ = false;
+  bool store_damaged_ = false;
+  bool syncs_spoiled_ = false;
+  bool flipped_ = false;
   bool retired_ = false;
   bool stopping_ = false;
   uint64_t life_ = 0;

@@ -41,7 +41,8 @@ MailClients::MailClients(const SimShared& shared, MailChecker& checker,
       checker_(checker),
       nodes_(std::move(nodes)),
       destinations_(destinations),
-      luck_(seed) {}
+      luck_(seed),
+      empty_luck_(seed ^ 0x656D707479) {}
 
 void MailClients::Begin() {
   const double share = static_cast<double>(luck_.Below(1000)) / 1000.0;
@@ -65,8 +66,9 @@ std::string MailClients::MakeContent(uint64_t token) {
   std::string content =
       format("Message-ID: <t{}@client.test>\r\nSubject: {}\r\n\r\n", token, luck_.Next());
   if (luck_.OneIn(weather_.large_in)) {
-    const uint64_t bytes =
-        luck_.OneIn(4) ? weather_.large_bytes_max : luck_.Below(weather_.large_bytes_max / 10);
+    const uint64_t bytes = luck_.OneIn(weather_.largest_in)
+                               ? weather_.large_bytes_max
+                               : luck_.Below(weather_.large_bytes_max / 10);
     const std::string line = format("{:x}{:x}\r\n", luck_.Next(), luck_.Next());
     content.reserve(bytes + line.size());
     while (content.size() < bytes) content += line;
@@ -92,6 +94,8 @@ void MailClients::SendOne() {
     letter.recipients.push_back(RecipientOf(token, number, luck_.Below(destinations_)));
   }
   letter.content = MakeContent(token);
+  letter.empty = empty_luck_.OneIn(weather_.empty_in);
+  if (letter.empty) letter.content = "Received: from client.test by relay.test\r\n";
   letter.pieces = luck_.OneIn(3) ? luck_.Between(2, 3) : 1;
   letter.pieces += letter.content.size() / kPieceBytesMax;
   checker_.OnSubmit(token, letter.recipients, letter.content);
@@ -111,8 +115,8 @@ void MailClients::Offer(uint64_t token, HostNode& node) {
   facts.bytes = content.size();
   facts.content.bytes = content.size();
   facts.content.ends_with_crlf = true;
-  facts.has_date = true;
-  facts.message_id = format("<t{}@client.test>", token);
+  facts.has_date = !letter.empty;
+  if (!letter.empty) facts.message_id = format("<t{}@client.test>", token);
   ++letter.offers;
   letter.node = &node;
   letter.life = node.life();
@@ -129,6 +133,8 @@ void MailClients::OnAnswer(uint64_t token, const absl::StatusOr<std::string>& qu
   Letter& letter = letters_.at(token);
   shared_.trace.Note("answered", {token, static_cast<uint64_t>(queue_id.status().code())});
   checker_.OnAnswer(token, queue_id);
+  empty_ += queue_id.ok() && letter.empty;
+  largest_ += queue_id.ok() && letter.content.size() >= weather_.large_bytes_max;
   auto& mail = static_cast<MailNode&>(letter.node->inside());
   if (queue_id.ok() && luck_.OneIn(12)) {
     mail.HangsUp(*queue_id);
@@ -149,7 +155,8 @@ void MailClients::OfferLater(uint64_t token) {
 }
 
 void MailClients::OfferAgain(uint64_t token) {
-  if (letters_.at(token).offers >= weather_.offers_max) {
+  const Letter& letter = letters_.at(token);
+  if (letter.empty || letter.offers >= weather_.offers_max) {
     letters_.erase(token);
     return;
   }

@@ -27,8 +27,11 @@ struct ClientsWeather {
   absl::Duration pause_max = absl::Milliseconds(400);
   uint64_t lines_max = 40;
   uint64_t open_max = 50;
-  // One message in so many is large, up to large_bytes_max.
+  // One message in so many is empty: no more than the trace header, so nobody can tell a repeat.
+  uint64_t empty_in = 20;
+  // One message in so many is large, and of these one in so many is of large_bytes_max.
   uint64_t large_in = 1500;
+  uint64_t largest_in = 4;
   uint64_t large_bytes_max = uint64_t{25} << 20;
   uint64_t offers_max = 5;
   // Before a message is offered again.
@@ -49,6 +52,9 @@ class MailClients {
   void End() { ended_ = true; }
 
   uint64_t sent() const { return sent_; }
+  // Of those with a 250.
+  uint64_t empty() const { return empty_; }
+  uint64_t largest() const { return largest_; }
   uint64_t offered_again() const { return offered_again_; }
   // Messages whose clients wait for an answer, or to offer them again.
   uint64_t Unanswered() const { return letters_.size(); }
@@ -58,6 +64,7 @@ class MailClients {
   struct Letter {
     std::vector<std::string> recipients;
     std::string content;
+    bool empty = false;  // It is offered once.
     uint64_t pieces = 1;
     uint64_t offers = 0;
     // Where it was offered last, and in which life; null: it waits.
@@ -81,10 +88,13 @@ class MailClients {
   std::vector<HostNode*> nodes_;
   const size_t destinations_;
   Random luck_;
+  Random empty_luck_;  // Else as before there were any.
   ClientsWeather weather_;
   bool ended_ = false;
   uint64_t sent_ = 0;
   uint64_t offered_again_ = 0;
+  uint64_t empty_ = 0;
+  uint64_t largest_ = 0;
   std::map<uint64_t, Letter> letters_;  // By token.
 };
 

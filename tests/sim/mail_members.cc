@@ -11,12 +11,16 @@ namespace {
 
 constexpr absl::Duration kLookInterval = absl::Milliseconds(500);
 constexpr absl::Duration kSwitchOffWithin = absl::Seconds(4);
+constexpr absl::Duration kPutBackWithin = absl::Seconds(4);
+
+std::string AddressOf(NodeId node) { return format("node{}.test:7026", node.value()); }
 
 }  // namespace
 
 MailMembers::MailMembers(const SimShared& shared, uint64_t seed, Cluster cluster)
     : shared_(shared),
       luck_(seed),
+      wipe_luck_(seed ^ 0x7769706573),
       cluster_(std::move(cluster)),
       look_{shared.loop, cluster_.nodes, [this](GroupId group) { return Leader(group); },
             cluster_.queue_groups},
@@ -63,10 +67,53 @@ void MailMembers::Act() {
   if (wish == 2) Remove();
 }
 
-void MailMembers::Join(NodeId replaces) {
-  if (!MayJoin()) return;
-  joining_ = Joining{NodeId(cluster_.nodes.size() + 1), replaces};
-  shared_.trace.Note("joins", {joining_->node.value(), replaces.value()});
+bool MailMembers::IsBeingReplaced(NodeId node) const {
+  if (joining_ && joining_->replaces == node) return true;
+  return std::any_of(rows_.begin(), rows_.end(), [this, node](const node::NodeRow& row) {
+    return !row.removed && row.replaces == node && !look_.Node(row.node).damaged();
+  });
+}
+
+bool MailMembers::IsToBeReplaced(NodeId node) const {
+  if (!finish_ || !look_.Node(node).damaged()) return false;
+  return replace_lost_ || look_.LacksVote(node);
+}
+
+// Once everything heals as many as are lost may come.
+void MailMembers::Join(NodeId replaces, bool same_address) {
+  if (joining_ || (!finish_ && cluster_.nodes.size() >= kNodesMax)) return;
+  joining_ = Joining{NodeId(cluster_.nodes.size() + 1), replaces, same_address};
+  shared_.trace.Note("joins", {joining_->node.value(), replaces.value(), same_address});
+}
+
+void MailMembers::OnWiped(NodeId node) {
+  if (wipe_luck_.OneIn(2)) AskToBeginAgain(node);
+  if (!wipe_luck_.OneIn(3)) PutBackSoon(node);
+}
+
+// Unless that was wished meanwhile, or it is no member any more.
+void MailMembers::PutBackSoon(NodeId node) {
+  const double share = static_cast<double>(wipe_luck_.Below(1000)) / 1000.0;
+  shared_.loop.After(kPutBackWithin * share, [this, node] {
+    if (!Members().contains(node) || IsBeingReplaced(node)) return;
+    if (cluster_.nodes.size() >= kNodesMax) return;
+    if (joining_) return PutBackSoon(node);
+    Join(node, /*same_address=*/true);
+  });
+}
+
+// With an empty directory, which has another token: an id is used once (docs/decisions/013).
+void MailMembers::AskToBeginAgain(NodeId node) {
+  HostNode* const member = AnyMember();
+  if (member == nullptr) return;
+  shared_.trace.Note("asks again", {node.value(), member->id().value()});
+  command::Command command;
+  command.mutable_admit_node()->set_node_id(node.value());
+  command.mutable_admit_node()->set_token(format("{:032x}", node.value() + kNodesMax));
+  Mail(*member).Decide(std::move(command), [this, node](const absl::Status& status) {
+    if (!status.ok()) return;
+    shared_.checker.Fail(format("node {} begins a second time, with an empty disk", node.value()));
+  });
 }
 
 // Rather one whose disk is lost.
@@ -74,7 +121,7 @@ void MailMembers::Replace() {
   std::vector<NodeId> candidates;
   const std::set<NodeId> members = Members();
   for (const NodeId node : members) {
-    if (look_.Node(node).damaged()) candidates.push_back(node);
+    if (look_.Node(node).damaged() && !IsBeingReplaced(node)) candidates.push_back(node);
   }
   if (candidates.empty()) candidates.assign(members.begin(), members.end());
   Join(candidates[luck_.Below(candidates.size())]);
@@ -95,16 +142,20 @@ void MailMembers::Remove() {
   remove.set_expected_list_version(1 + version);
   shared_.trace.Note("removes", {node.value(), member->id().value()});
   // Whatever comes of it shows in the list.
-  Mail(*member).Decide(std::move(command), [](const absl::Status&) {});
+  const bool first = removing_.insert(node).second;
+  Mail(*member).Decide(std::move(command), [this, node, first](const absl::Status& status) {
+    const bool refused = !status.ok() && !absl::IsDeadlineExceeded(status);
+    if (first && refused) removing_.erase(node);
+  });
 }
 
 void MailMembers::Look() {
   FollowRows();
   if (joining_) AskToBegin();
   SwitchOffThoseWhoLeft();
-  if (!replace_lost_ || joining_ || !look_.Unsettled(Members(), rows_).empty()) return;
+  if (joining_) return;
   for (const NodeId node : Members()) {
-    if (look_.Node(node).damaged()) return Join(node);
+    if (IsToBeReplaced(node) && !IsBeingReplaced(node)) return Join(node);
   }
 }
 
@@ -135,7 +186,7 @@ void MailMembers::AskToBegin() {
   } else {
     command::AddNode& add = *command.mutable_add_node();
     add.set_node_id(node.value());
-    add.set_address(format("node{}.test:7026", node.value()));
+    add.set_address(AddressOf(joining_->same_address ? joining_->replaces : node));
     add.set_replaces_node_id(joining_->replaces.value());
     add.set_actor("operator");
   }
@@ -155,6 +206,7 @@ void MailMembers::OnAnswer(NodeId node, bool admission, HostNode& member,
     return;
   }
   if (!status.ok()) return;
+  put_back_ += joining_->same_address;
   joining_.reset();
   shared_.trace.Note("begins", {node.value(), member.id().value()});
   cluster_.begin_node(Mail(member).nodes());
@@ -176,15 +228,23 @@ void MailMembers::SwitchOffThoseWhoLeft() {
 }
 
 bool MailMembers::MayLose(NodeId node) const {
-  return Unsettled().empty() && look_.MayLose(node, Members());
+  const std::set<NodeId> members = Members();
+  if (!members.contains(node)) return false;
+  std::set<NodeId> leaving = removing_;
+  if (joining_) leaving.insert(joining_->replaces);
+  for (const node::NodeRow& row : rows_) {
+    if (row.removed) continue;
+    const std::vector<NodeId> places = node::PlacesTakenBy(row.node, rows_);
+    leaving.insert(places.begin(), places.end());
+  }
+  return look_.MayLoseAmidChanges(node, members, leaving);
 }
 
 std::string MailMembers::Unsettled() const {
   std::string all = look_.Unsettled(Members(), rows_);
   if (joining_) all += format("\n  node {} has not begun", joining_->node.value());
-  if (!replace_lost_) return all;
   for (const NodeId node : Members()) {
-    if (look_.Node(node).damaged()) all += format("\n  node {} is lost", node.value());
+    if (IsToBeReplaced(node)) all += format("\n  node {} is lost", node.value());
   }
   return all;
 }

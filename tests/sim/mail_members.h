@@ -5,9 +5,13 @@
 // node). As `holdfast cluster` it asks any member, decides by what is known, and asks again where
 // it does not know what became of its wish.
 //
+// A machine whose disk was emptied may ask to begin again under its old id, which nobody must
+// grant; mostly the operator soon puts it back as another node in the old one's place, at the same
+// address.
+//
 // One node joins at a time, as far as the asking goes: others may still be on their way.
 // Threads: one. Lifetime: outlives the nodes.
-// Limits:  kNodesMax nodes in the life of a cluster.
+// Limits:  kNodesMax nodes until everything heals, and then as many more as are lost.
 #pragma once
 
 #include <cstdint>
@@ -42,8 +46,14 @@ class MailMembers {
   void Begin();
   // One wish.
   void Act();
-  // Nodes whose disk is lost are replaced, one after the other.
-  void ReplaceLost() { replace_lost_ = true; }
+  // The node's disk was emptied just now.
+  void OnWiped(NodeId node);
+  // From now on nodes whose disk was lost before all groups had their votes are replaced, one after
+  // the other: others may wait for their places. `lost_too`: so are all that are lost.
+  void Finish(bool lost_too) {
+    finish_ = true;
+    replace_lost_ = lost_too;
+  }
 
   // Whether `from` does not know the other, or is refused by it.
   bool Apart(NodeId from, NodeId to) const;
@@ -53,12 +63,15 @@ class MailMembers {
   std::string Unsettled() const;
   // Of the list: nodes that were added, began or were removed.
   uint64_t changes() const { return version_; }
+  // Nodes that began in the place of a machine's former one.
+  uint64_t put_back() const { return put_back_; }
 
  private:
   // A node that the control group is to add, and that then asks to begin.
   struct Joining {
     NodeId node;
     NodeId replaces;
+    bool same_address = false;  // As the one that it replaces.
     bool added = false;
   };
 
@@ -67,10 +80,15 @@ class MailMembers {
   // A member that takes questions; null: the one that was tried does not.
   HostNode* AnyMember();
   MailNode& Mail(HostNode& node) const { return static_cast<MailNode&>(node.inside()); }
-  void Join(NodeId replaces);
+  void Join(NodeId replaces, bool same_address = false);
+  void PutBackSoon(NodeId node);
+  void AskToBeginAgain(NodeId node);
   void Replace();
   void Remove();
-  bool MayJoin() const { return !joining_ && cluster_.nodes.size() < kNodesMax; }
+  // By a node that is well, as far as the list goes.
+  bool IsBeingReplaced(NodeId node) const;
+  // Lost, and to be replaced.
+  bool IsToBeReplaced(NodeId node) const;
   void Look();
   // The newest list of members that any node knows.
   void FollowRows();
@@ -81,6 +99,7 @@ class MailMembers {
 
   const SimShared shared_;
   Random luck_;
+  Random wipe_luck_;
   const Cluster cluster_;
   const MembersLook look_;
   const std::set<NodeId> first_;
@@ -88,7 +107,11 @@ class MailMembers {
   MembersLook::Rows rows_;      // Of nodes that have begun.
   uint64_t version_ = 0;
   std::optional<Joining> joining_;
+  uint64_t put_back_ = 0;
+  bool finish_ = false;
   bool replace_lost_ = false;
+  // Their removal was asked for, and may still be decided.
+  std::set<NodeId> removing_;
   std::set<NodeId> switching_off_;
 };
 

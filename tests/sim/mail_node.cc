@@ -15,6 +15,7 @@
 #include "node/replay/find_replay.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"
+#include "smtp/stream/timer.h"
 
 namespace holdfast::raft_test {
 
@@ -449,7 +450,9 @@ void MailNode::WakeIo() {
   node_.io_context().Post([this] {
     io_waits_ = false;
     io_.restart();
+    if (cluster_.timers != nullptr) smtp::TimerClock::Simulate(&node_.clock());
     io_.poll();
+    if (cluster_.timers != nullptr) smtp::TimerClock::Simulate(cluster_.timers);
   });
 }
 

@@ -57,6 +57,8 @@ struct MailCluster {
   uint64_t submission_memory_bytes = uint64_t{4} << 20;
   std::string policy_text;
   std::string notes_directory;
+  // Not null: conversations go by their node's own clock, which may drift, and the rest by this.
+  const Clock* timers = nullptr;
   // For a node that acts by the default policy, before it has heard of the cluster's.
   std::shared_ptr<const smtp::TlsContext> tls;
   node::NodeMutation mutation = node::NodeMutation::kNone;

@@ -1,6 +1,7 @@
 #include "tests/sim/members_look.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/text.h"
 
@@ -63,9 +64,51 @@ bool MembersLook::MayRemove(NodeId node, const Rows& rows) const {
 
 bool MembersLook::MayLose(NodeId node, const std::set<NodeId>& members) const {
   if (!members.contains(node)) return false;
-  size_t lost = 1;
-  for (const NodeId member : members) lost += Node(member).damaged();
+  size_t lost = 0;
+  for (const NodeId member : members) {
+    lost += member == node || Node(member).damaged() || Node(member).flipped();
+  }
   return 2 * lost < members.size();
+}
+
+// From the members of now to those of then one node after the other comes or goes. At worst all
+// that go have gone, all that are well and still come have not come, and all that are lost are
+// there.
+bool MembersLook::MayLoseAmidChanges(NodeId node, const std::set<NodeId>& wanted,
+                                     const std::set<NodeId>& leaving) const {
+  for (uint32_t id = 0; id <= queue_groups; ++id) {
+    if (!Led(GroupId(id))) return false;
+    std::set<NodeId> always = wanted;
+    std::set<NodeId> ever = wanted;
+    for (const NodeId one : leaving) always.erase(one);
+    const auto pass = [&always, &ever](const std::vector<NodeId>& voters) {
+      if (voters.empty()) return;
+      std::erase_if(always, [&voters](NodeId one) { return !Has(voters, one); });
+      ever.insert(voters.begin(), voters.end());
+    };
+    // Each has its own view, and any of them may be the one that lasts.
+    for (const auto& one : nodes) {
+      if (!one->running()) continue;
+      const std::optional<raft::GroupStatus> group = one->host().Status(GroupId(id));
+      if (!group) continue;
+      pass(group->voters);
+      pass(group->voters_outgoing);
+    }
+    const auto lost = [this, node](NodeId one) {
+      return one == node || Node(one).damaged() || Node(one).flipped();
+    };
+    const auto well = std::count_if(always.begin(), always.end(), std::not_fn(lost));
+    if (well <= std::count_if(ever.begin(), ever.end(), lost)) return false;
+  }
+  return true;
+}
+
+bool MembersLook::LacksVote(NodeId node) const {
+  for (uint32_t id = 0; id <= queue_groups; ++id) {
+    const std::optional<raft::GroupStatus> group = Led(GroupId(id));
+    if (group && !Has(group->voters, node)) return true;
+  }
+  return false;
 }
 
 bool MembersLook::HasGone(NodeId node) const {

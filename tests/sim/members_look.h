@@ -35,6 +35,12 @@ struct MembersLook {
   bool MayRemove(NodeId node, const Rows& rows) const;
   // Whether the others can spare the node's disk for ever.
   bool MayLose(NodeId node, const std::set<NodeId>& members) const;
+  // The same while members change: in every configuration that a group may still go through until
+  // it has the members `wanted`, of which `leaving` may be gone any time.
+  bool MayLoseAmidChanges(NodeId node, const std::set<NodeId>& wanted,
+                          const std::set<NodeId>& leaving) const;
+  // Some group does not have it as a voter, by what everybody says who leads.
+  bool LacksVote(NodeId node) const;
   // No group has it any more, by what everybody says who leads.
   bool HasGone(NodeId node) const;
   // What is still to be done until all groups have the members `wanted`; empty: nothing.

@@ -41,7 +41,10 @@ NodeSim::NodeSim(const NodeSimOptions& options)
       luck_(options.seed),
       trace_(loop_, options.trace),
       timers_(loop_, absl::Seconds(1'000'000)),
-      members_luck_(options.seed ^ 0x6D656D62657273) {
+      members_luck_(options.seed ^ 0x6D656D62657273),
+      wipe_luck_(options.seed ^ 0x77697065),
+      disk_luck_(options.seed ^ 0x6469736B73),
+      clock_luck_(options.seed ^ 0x636C6F636B73) {
   smtp::TimerClock::Simulate(&timers_);
   DrawMembers();
   const uint64_t count = DrawNodes();
@@ -84,6 +87,10 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   attempts.final_dot_timeout = absl::Seconds(static_cast<int64_t>(luck_.Between(3, 8)));
   MakeNodes(count);
   if (members_change_) BeginMembers();
+  DrawWipes();
+  DrawBadDisks();
+  clocks_drift_ = options.seed >= NodeSimOptions::kDriftFromSeed && clock_luck_.OneIn(3);
+  if (clocks_drift_) cluster_->timers = &timers_;
 }
 
 void NodeSim::DrawMembers() {
@@ -117,6 +124,11 @@ void NodeSim::MakeNodes(uint64_t count) {
                                            remotes_->destinations(), luck_.Next());
   clients_->weather().pause_max =
       absl::Milliseconds(static_cast<int64_t>(luck_.OneIn(4) ? 100 : luck_.Between(200, 1000)));
+  Random size_luck(options_.seed ^ 0x73697A6573);
+  if (options_.seed < NodeSimOptions::kLargeMailFromSeed || !size_luck.OneIn(10)) return;
+  clients_->weather().large_in = 12;
+  clients_->weather().largest_in = 2;
+  cluster_->submission_memory_bytes = uint64_t{8} << 20;  // Some at once, piece by piece.
 }
 
 HostNode& NodeSim::AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers) {
@@ -140,7 +152,6 @@ void NodeSim::BeginMembers() {
     return absl::Milliseconds(static_cast<int64_t>(members_luck_.Between(low_ms, high_ms)));
   };
   weather_.wish = between(2000, 12'000);
-  if (members_luck_.OneIn(2)) weather_.wipe = between(5000, 30'000);
   members_ = std::make_unique<MailMembers>(
       Shared(), members_luck_.Next(),
       MailMembers::Cluster{nodes_,
@@ -358,16 +369,91 @@ void NodeSim::BeginFaults() {
   Repeat(weather_.full, [this] { FillDisk(); });
   Repeat(weather_.bad, [this] { SpoilDisk(); });
   faults_->Begin();
+  BeginBadDisks();
+  if (clocks_drift_) DriftClocks();
+  RepeatBy(wipe_luck_, weather_.wipe, [this] { WipeOne(); });
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
-  RepeatBy(members_luck_, weather_.wipe, [this] { WipeOne(); });
+}
+
+// With luck of its own, as DrawMembers().
+void NodeSim::DrawWipes() {
+  if (options_.seed < NodeSimOptions::kWipesFromSeed) return;
+  const bool drawn = members_change_ ? !wipe_luck_.OneIn(4) : wipe_luck_.OneIn(2);
+  if (!drawn) return;
+  weather_.wipe = absl::Milliseconds(static_cast<int64_t>(wipe_luck_.Between(2000, 12'000)));
 }
 
 void NodeSim::WipeOne() {
-  HostNode& node = *nodes_[members_luck_.Below(nodes_.size())];
-  if (node.retired() || node.damaged() || !members_->MayLose(node.id())) return;
+  std::vector<HostNode*> fit;
+  for (const auto& node : nodes_) {
+    const bool there = !node->retired() && !node->damaged();
+    if (there && MayLose(*node)) fit.push_back(node.get());
+  }
+  if (fit.empty()) return;
+  HostNode& node = *fit[wipe_luck_.Below(fit.size())];
   node.Wipe();
+  ++wiped_;
+  if (members_ != nullptr) members_->OnWiped(node.id());
+}
+
+// From 0.1 to 5 percent, each fast or slow. A lease lasts four fifths of what it may, less a tick,
+// so one clock may be a quarter faster than another. Nodes that come later go right.
+void NodeSim::DriftClocks() {
+  for (const auto& node : nodes_) {
+    const double by = static_cast<double>(clock_luck_.Between(10, 500)) / 10'000.0;
+    const bool fast = clock_luck_.OneIn(2);
+    trace_.Note("drifts", {node->id().value(), fast, static_cast<uint64_t>(by * 10'000)});
+    node->SetClockRate(fast ? 1 + by : 1 - by);
+  }
+}
+
+// With luck of its own, as DrawMembers().
+void NodeSim::DrawBadDisks() {
+  if (options_.seed < NodeSimOptions::kBadDisksFromSeed || !disk_luck_.OneIn(2)) return;
+  const auto between = [this](uint64_t low_ms, uint64_t high_ms) {
+    return absl::Milliseconds(static_cast<int64_t>(disk_luck_.Between(low_ms, high_ms)));
+  };
+  weather_.flip = between(300, 3000);
+  weather_.sync = between(3000, 30'000);
+  if (disk_luck_.OneIn(2)) weather_.decay = between(5000, 50'000);
+  if (disk_luck_.OneIn(2)) weather_.die = between(5000, 50'000);
+}
+
+bool NodeSim::MayLose(const HostNode& node) const {
+  if (members_ != nullptr) return members_->MayLose(node.id());
+  return MembersLook{loop_, nodes_, nullptr, 0}.MayLose(node.id(),
+                                                        {voters_.begin(), voters_.end()});
+}
+
+HostNode* NodeSim::ToLose() {
+  HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
+  const bool fit = !node.retired() && !node.damaged() && MayLose(node);
+  return fit ? &node : nullptr;
+}
+
+void NodeSim::BeginBadDisks() {
+  RepeatBy(disk_luck_, weather_.flip, [this] {
+    HostNode* const node = ToLose();
+    if (node != nullptr) (void)node->DamageBody(disk_luck_);
+  });
+  // Found at its next start, which may be now.
+  RepeatBy(disk_luck_, weather_.decay, [this] {
+    HostNode* const node = ToLose();
+    if (node == nullptr) return;
+    node->DamageStore(GroupId(static_cast<uint32_t>(disk_luck_.Below(cluster_->queue_groups + 1))));
+    if (disk_luck_.OneIn(2)) node->EndDoomed();
+  });
+  RepeatBy(disk_luck_, weather_.sync, [this] {
+    HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
+    if (!node.damaged()) node.disk().FailSyncs(/*for_good=*/false);
+    StartLater(node);  // If it is down by then.
+  });
+  RepeatBy(disk_luck_, weather_.die, [this] {
+    HostNode* const node = ToLose();
+    if (node != nullptr) node->SpoilSyncs();
+  });
 }
 
 void NodeSim::StartLater(HostNode& node) {
@@ -437,7 +523,9 @@ void NodeSim::Heal() {
   remotes_->Heal();
   for (const auto& node : nodes_) {
     node->pace() = NodePace();
+    node->SetClockRate(1);
     node->disk().DontFail();
+    if (node->damaged()) node->EndDoomed();
     if (node->running()) {
       node->PauseUntil(loop_.now());
     } else if (node->may_start()) {
@@ -454,7 +542,7 @@ void NodeSim::Heal() {
 
 // What was wished comes to its end, and half of the lost disks are replaced.
 void NodeSim::SettleMembers() {
-  if (members_luck_.OneIn(2)) members_->ReplaceLost();
+  members_->Finish(/*lost_too=*/members_luck_.OneIn(2));
   const absl::Duration end = loop_.now() + kMembersToSettle;
   std::string unsettled = members_->Unsettled();
   while (checker_->error().empty() && !unsettled.empty() && loop_.now() < end) {
@@ -580,8 +668,12 @@ NodeSimResult NodeSim::Run() {
   result.repeats = mail_checker_->repeats();
   result.doubts = mail_checker_->doubts();
   result.offered_again = clients_->offered_again();
+  result.empty = clients_->empty();
+  result.largest = clients_->largest();
   result.changes = checker_->changes();
   for (const auto& node : nodes_) result.lost_disks += node->damaged();
+  result.wiped = wiped_;
+  if (members_ != nullptr) result.put_back = members_->put_back();
   result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;
 }

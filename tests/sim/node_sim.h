@@ -29,6 +29,15 @@ struct NodeSimOptions {
   enum class Members { kBySeed, kStay, kChange };
   Members members = Members::kBySeed;
   static constexpr uint64_t kMembersFromSeed = 11;
+  // Disks are bad in half of the seeds from this one on.
+  static constexpr uint64_t kBadDisksFromSeed = 11;
+  // Disks are emptied in three quarters of the seeds from this one on in which members change, and
+  // in half of the others.
+  static constexpr uint64_t kWipesFromSeed = 11;
+  // One seed in ten from this one on has large mail.
+  static constexpr uint64_t kLargeMailFromSeed = 11;
+  // Clocks drift in a third of the seeds from this one on.
+  static constexpr uint64_t kDriftFromSeed = 11;
   bool trace = false;
   node::NodeMutation mutation = node::NodeMutation::kNone;
 };
@@ -47,8 +56,12 @@ struct NodeSimResult {
   uint64_t repeats = 0;  // Recipients whose message a remote took again.
   uint64_t doubts = 0;
   uint64_t offered_again = 0;  // Messages, by clients that did not know.
+  uint64_t empty = 0;          // Messages acknowledged.
+  uint64_t largest = 0;        // Acknowledged, of 25 MB.
   uint64_t changes = 0;        // Of members, in all groups.
   uint64_t lost_disks = 0;
+  uint64_t wiped = 0;     // Of them.
+  uint64_t put_back = 0;  // Machines that began again as another node.
   double simulated_seconds = 0;
 };
 
@@ -72,9 +85,14 @@ class NodeSim {
     absl::Duration jump;
     absl::Duration full;  // A disk.
     absl::Duration bad;   // A disk fails again and again.
-    // Where members change: a wish for other members; a disk is gone.
+    // Where members change: a wish for other members.
     absl::Duration wish = absl::InfiniteDuration();
-    absl::Duration wipe = absl::InfiniteDuration();
+    absl::Duration wipe = absl::InfiniteDuration();  // A disk is emptied.
+    // Where disks are bad: a bit of a body flips, one of log or hard state; a sync fails, or all.
+    absl::Duration flip = absl::InfiniteDuration();
+    absl::Duration decay = absl::InfiniteDuration();
+    absl::Duration sync = absl::InfiniteDuration();
+    absl::Duration die = absl::InfiniteDuration();
   };
 
   void DrawHostOptions();
@@ -94,7 +112,15 @@ class NodeSim {
   void MakeNodes(uint64_t count);
   HostNode& AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers);
   void BeginMembers();
+  void DrawWipes();
   void WipeOne();
+  void DriftClocks();
+  void DrawBadDisks();
+  void BeginBadDisks();
+  // Whether the others can spare the node's disk for ever.
+  bool MayLose(const HostNode& node) const;
+  // A node whose disk may be lost; null: the one that was tried may not.
+  HostNode* ToLose();
   HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
   absl::Duration UpTo(absl::Duration most);
@@ -132,6 +158,11 @@ class NodeSim {
   std::unique_ptr<MailFaults> faults_;
   Random members_luck_;
   bool members_change_ = false;
+  Random wipe_luck_;
+  uint64_t wiped_ = 0;
+  Random disk_luck_;
+  Random clock_luck_;
+  bool clocks_drift_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.

@@ -24,6 +24,11 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
     sum.repeats += result.repeats;
     sum.offered_again += result.offered_again;
     sum.changes += result.changes;
+    sum.lost_disks += result.lost_disks;
+    sum.wiped += result.wiped;
+    sum.put_back += result.put_back;
+    sum.empty += result.empty;
+    sum.largest += result.largest;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -35,6 +40,11 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.repeats, 5u);
   EXPECT_GT(sum.offered_again, 50u);
   EXPECT_GT(sum.changes, 20u);
+  EXPECT_GT(sum.lost_disks, sum.wiped);
+  EXPECT_GT(sum.wiped, 3u);
+  EXPECT_GT(sum.put_back, 0u);
+  EXPECT_GT(sum.empty, 20u);
+  EXPECT_GT(sum.largest, 0u);
 }
 
 TEST(NodeSimTest, EqualSeedsGiveEqualRuns) {

@@ -63,6 +63,7 @@ class SimLoop {
 };
 
 // A node's clock: the loop's time since the node's own beginning, and what it takes for the wall's.
+// Both may go fast or slow.
 class SimClock final : public Clock {
  public:
   SimClock(const SimLoop& loop, absl::Duration offset)
@@ -70,16 +71,34 @@ class SimClock final : public Clock {
   // `began`: wall time at the loop's beginning.
   SimClock(const SimLoop& loop, absl::Duration offset, absl::Time began)
       : loop_(loop), offset_(offset), began_(began) {}
-  absl::Time Now() const override { return began_ + loop_.now(); }
-  absl::Duration SinceBoot() const override { return loop_.now() + offset_; }
+  absl::Time Now() const override { return began_ + Elapsed(); }
+  absl::Duration SinceBoot() const override { return Elapsed() + offset_; }
   absl::Duration offset() const { return offset_; }
   // Somebody sets the wall's clock.
   void Jump(absl::Duration by) { began_ += by; }
+  // So many of its seconds go by in one of the loop's, from now on.
+  void SetRate(double rate) {
+    elapsed_ = Elapsed();
+    since_ = loop_.now();
+    rate_ = rate;
+  }
+  // How long the loop takes for so much of its time.
+  absl::Duration LoopTime(absl::Duration own) const { return rate_ == 1 ? own : own / rate_; }
 
  private:
+  // Exact while it is neither fast nor slow.
+  absl::Duration Elapsed() const {
+    const absl::Duration passed = loop_.now() - since_;
+    return elapsed_ + (rate_ == 1 ? passed : passed * rate_);
+  }
+
   const SimLoop& loop_;
   const absl::Duration offset_;
   absl::Time began_;
+  // As it stood when the rate was set, and when that was.
+  absl::Duration elapsed_ = absl::ZeroDuration();
+  absl::Duration since_ = absl::ZeroDuration();
+  double rate_ = 1;
 };
 
 class SimTrace {

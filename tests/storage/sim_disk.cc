@@ -83,6 +83,10 @@ absl::Status SimDisk::Write(std::vector<SimChange> batch) {
 }
 
 absl::Status SimDisk::Sync() {
+  if (syncs_ != Syncs::kWork && !failed_) {
+    if (syncs_ == Syncs::kFailOnce) syncs_ = Syncs::kWork;
+    failed_ = true;
+  }
   const std::optional<bool> fails = FailsNow();
   if (fails && !*fails) return Gone();
   if (!pretend_syncs_) {
@@ -104,6 +108,11 @@ void SimDisk::FailAt(uint64_t steps, bool takes_effect) {
   last_takes_effect_ = takes_effect;
 }
 
+void SimDisk::DontFail() {
+  steps_left_.reset();
+  if (syncs_ == Syncs::kFailOnce) syncs_ = Syncs::kWork;
+}
+
 void SimDisk::CutPower(size_t kept) {
   HOLDFAST_CHECK(kept <= unsynced_.size()) << kept << " of " << unsynced_.size();
   for (size_t i = 0; i < kept; ++i) Change(durable_, unsynced_[i]);
@@ -117,6 +126,12 @@ void SimDisk::LoseSynced(const SimImage& earlier) {
   unsynced_.clear();
   durable_ = earlier;
   now_ = earlier;
+}
+
+void SimDisk::FailSyncs(bool for_good) { syncs_ = for_good ? Syncs::kFail : Syncs::kFailOnce; }
+
+void SimDisk::DamageGroup(GroupId group) {
+  for (SimImage* image : {&now_, &durable_}) image->groups.at(group).damaged = true;
 }
 
 absl::Status SimDisk::DamageBody(uint64_t incarnation, const BodyKey& key) {

@@ -63,6 +63,8 @@ struct SimGroup {
   uint64_t generation = 1;                                 // The one in use.
   // Installs, done or given up, may have left bodies up to here that nothing lists.
   std::optional<LogIndex> garbage_through;
+  // A record of log or hard state does not have its checksum any more.
+  bool damaged = false;
 
   const SimRows& current_rows() const { return *KeepRows(generation); }
   std::shared_ptr<const SimRows> KeepRows(uint64_t of_generation) const;
@@ -146,7 +148,8 @@ class SimDisk {
   // The step that comes after `steps` more fails, and all behind it. With `takes_effect` that step
   // itself is done on the disk, though nobody hears so.
   void FailAt(uint64_t steps, bool takes_effect);
-  void DontFail() { steps_left_.reset(); }
+  // Nothing that was to fail once does.
+  void DontFail();
   bool failed() const { return failed_; }
 
   // Ends a failure. Keeps what was synced and the oldest `kept` batches of what was not.
@@ -158,6 +161,12 @@ class SimDisk {
   void LoseWitness() { witness_.reset(); }
   // Flips a bit of the body, without its checksum noticing. kNotFound.
   absl::Status DamageBody(uint64_t incarnation, const BodyKey& key);
+  // Flips a bit of the group's log or hard state, without their checksums noticing: whoever opens
+  // the store finds it.
+  void DamageGroup(GroupId group);
+  // The next sync fails without effect, and all behind it until CutPower(). `for_good`: so it is
+  // after each CutPower() too.
+  void FailSyncs(bool for_good);
   // Tests of tests: syncs answer OK and do nothing.
   void PretendSyncs(bool pretend) { pretend_syncs_ = pretend; }
 
@@ -174,6 +183,8 @@ class SimDisk {
   bool last_takes_effect_ = false;
   bool failed_ = false;
   bool pretend_syncs_ = false;
+  enum class Syncs { kWork, kFailOnce, kFail };
+  Syncs syncs_ = Syncs::kWork;
 };
 
 }  // namespace holdfast::raft

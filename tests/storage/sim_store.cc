@@ -107,6 +107,10 @@ absl::Status SimStore::Found(const StoreIdentity& identity, const std::vector<Gr
 
 absl::Status SimStore::Verify(const SimGroup& group) {
   const GroupRecord& record = group.record;
+  if (group.damaged) {
+    return MakeStatus(absl::StatusCode::kDataLoss, "group {}: a record without its checksum",
+                      record.group.value());
+  }
   if (record.applied < record.truncated || record.last < record.applied ||
       record.last < record.hard_state.commit) {
     return MakeStatus(absl::StatusCode::kDataLoss,

@@ -190,6 +190,48 @@ TEST_F(SimStoreTest, TheWitnessIsWrittenAtVotesAndOnceAnInterval) {
   EXPECT_GT(*disk_.witness(), before);
 }
 
+TEST_F(SimStoreTest, ASyncThatFailedOnceEndsOneLife) {
+  Create();
+  disk_.FailSyncs(/*for_good=*/false);
+  ASSERT_TRUE(store_->Write({Entry(1, 1, /*must_sync=*/false)}).ok());
+  EXPECT_FALSE(store_->Write({Entry(2, 1)}).ok());
+  EXPECT_EQ(store_->Write({Entry(3, 1)}).code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(fatal_calls_, 1);
+  store_.reset();
+  disk_.CutPower(/*kept=*/0);
+  auto opened = OpenSimStore(disk_, options_);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  EXPECT_EQ((*opened)->LoadGroup(kGroup)->last, 0u);  // Nothing was synced.
+  EXPECT_TRUE((*opened)->Write({Entry(1, 1)}).ok());
+}
+
+TEST_F(SimStoreTest, ADiskThatIsToFailOnceMayBeSpared) {
+  Create();
+  disk_.FailSyncs(/*for_good=*/false);
+  disk_.DontFail();
+  EXPECT_TRUE(store_->Write({Entry(1, 1)}).ok());
+  EXPECT_EQ(fatal_calls_, 0);
+}
+
+TEST_F(SimStoreTest, SyncsThatFailForGoodEndEachLife) {
+  Create();
+  disk_.FailSyncs(/*for_good=*/true);
+  for (int life = 0; life < 2; ++life) {
+    EXPECT_FALSE(store_->Write({Entry(1, 1)}).ok());
+    store_.reset();
+    disk_.CutPower(/*kept=*/0);
+    store_ = *OpenSimStore(disk_, options_);
+  }
+}
+
+TEST_F(SimStoreTest, ADamagedRecordIsRefused) {
+  Create();
+  ASSERT_TRUE(store_->Write({Entry(1, 1)}).ok());
+  store_.reset();
+  disk_.DamageGroup(kGroup);
+  EXPECT_EQ(OpenSimStore(disk_, options_).status().code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(SimStoreTest, ABodyWithAFlippedBitIsNeverGiven) {
   Create();
   ASSERT_TRUE(store_->Write({Entry(1, 1)}).ok());
