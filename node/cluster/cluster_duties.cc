@@ -242,6 +242,11 @@ void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) 
   }
 }
 
+bool ClusterDuties::Refuses(NodeId node) const {
+  const std::optional<HeardBeat> heard = HeardLately(node);
+  return heard && (heard->beat.draining() || heard->beat.fitness().clock_off());
+}
+
 bool ClusterDuties::MayTake(NodeId node) const {
   for (const NodeRow& row : nodes()) {
     if (row.removed ? row.node == node : row.replaces == node) return false;
@@ -295,10 +300,11 @@ NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
     const auto member = group.members.find(voter);
     if (voter == options_.self || member == group.members.end()) continue;
     if (!member->second.active || member->second.match + kEntriesBehindMax < best) continue;
+    if (Refuses(voter)) continue;
     fit.push_back(voter);
     if (MayTake(voter)) willing.push_back(voter);
   }
-  // Rather one that leaves too, or is loaded, than none.
+  // Rather one that is loaded, or is to be replaced, than none.
   const std::vector<NodeId>& choice = willing.empty() ? fit : willing;
   if (choice.empty()) return NodeId{};
   // At home it need not move again.
@@ -329,7 +335,7 @@ void ClusterDuties::TakePartAgain() {
 
 bool ClusterDuties::LeadsAnything() const {
   for (const raft::GroupStatus& group : parts_.host.Statuses()) {
-    if (group.role == raft::Role::kLeader) return true;
+    if (group.role == raft::Role::kLeader || group.handing_over) return true;
   }
   return false;
 }

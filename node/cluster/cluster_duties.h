@@ -110,6 +110,8 @@ class ClusterDuties {
   NodeId BestFollower(const raft::GroupStatus& group) const;
   // It was heard from lately, stays, trusts its clock, and neither is overloaded nor was lately.
   bool MayTake(NodeId node) const;
+  // It says that it does not stand for election, not even when a leader asks it to.
+  bool Refuses(NodeId node) const;
 
   const Parts parts_;
   const Options options_;

@@ -94,7 +94,8 @@ absl::StatusOr<queue::MessageView> GroupDuties::Show(const queue::QueueId& id) c
 
 void GroupDuties::OnLeaderChange(bool leads) {
   leads_ = leads;
-  hand_over_.reset();
+  if (leads) TellFailedHandOver();
+  handed_over_ = std::exchange(hand_over_, std::nullopt);
   claims_.Clear();
   next_question_ = absl::ZeroDuration();
   recorder_->OnLeaderChange(leads);
@@ -158,6 +159,14 @@ void GroupDuties::FollowHandOver() {
   Log(LogLevel::kWarn, "hand_over_failed",
       {{"group", group_.value()}, {"target", hand_over_->target.value()}});
   hand_over_.reset();
+}
+
+// Who leads again so soon had nobody take over, or not for long.
+void GroupDuties::TellFailedHandOver() {
+  if (!handed_over_) return;
+  if (parts_.clock.SinceBoot() - handed_over_->asked > kHandOverCutMax + kHandOverWait) return;
+  Log(LogLevel::kWarn, "hand_over_failed",
+      {{"group", group_.value()}, {"target", handed_over_->target.value()}});
 }
 
 std::vector<uint64_t> GroupDuties::UnderWay(uint64_t boot_id,

@@ -146,6 +146,7 @@ class GroupDuties {
   }
   void ReportNotSent(const std::shared_ptr<AttemptTask>& task);
   void FollowHandOver();
+  void TellFailedHandOver();
   // Asks the nodes that made open intents about them; what they answer for is left alone.
   void AskAboutIntents(const std::vector<queue::InDoubtUnit>& units);
   void SettleInDoubt();
@@ -178,6 +179,7 @@ class GroupDuties {
     bool transferred = false;
   };
   std::optional<HandingOver> hand_over_;
+  std::optional<HandingOver> handed_over_;  // The one under way when leadership ended, last.
   // Attempts that other nodes answer for.
   IntentClaims claims_;
   bool leads_ = false;

@@ -193,6 +193,10 @@ class RaftCore::Impl {
   LogIndex configured_to_ = 0;
   uint64_t uncommitted_bytes_ = 0;
 
+  // While this node stands to renew a term that it led: it may stand again, told not to or not,
+  // until somebody leads. 0: it does not.
+  Term renewed_term_ = 0;
+
   ReadQueue reads_;
   // Reads that arrived before this leader had committed an entry of its term.
   std::vector<ReadQueue::Read> early_reads_;

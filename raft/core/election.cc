@@ -51,11 +51,14 @@ void RaftCore::Impl::BecomeFollower(Term new_term, NodeId new_leader) {
   Reset(new_term);
   leader = new_leader;
   role = Role::kFollower;
+  if (leader != kNoNode) renewed_term_ = 0;
 }
 
 void RaftCore::Impl::BecomeCandidate() {
   HOLDFAST_CHECK(role != Role::kLeader) << "a leader does not stand for election";
+  const bool renews = renewed_term_ != 0 && renewed_term_ == term;
   Reset(term + 1);
+  renewed_term_ = renews ? term : 0;
   vote = id;
   role = Role::kCandidate;
 }
@@ -71,6 +74,7 @@ void RaftCore::Impl::BecomePreCandidate() {
 void RaftCore::Impl::BecomeLeader() {
   HOLDFAST_CHECK(role == Role::kCandidate) << "leaders are elected";
   Reset(term);
+  renewed_term_ = 0;
   leader = id;
   role = Role::kLeader;
   Progress* self = FindProgress(id);
@@ -101,7 +105,8 @@ absl::Status RaftCore::Impl::MayHoldElection() const {
 
 absl::Status RaftCore::Impl::StartElection(ElectionKind kind) {
   if (leading()) return absl::OkStatus();
-  if (!may_campaign) return NoElection("told not to campaign");
+  const bool renews = renewed_term_ != 0 && renewed_term_ == term;
+  if (!may_campaign && !renews) return NoElection("told not to campaign");
   absl::Status may = MayHoldElection();
   if (may.ok()) HoldElection(kind);
   return may;
@@ -113,6 +118,7 @@ absl::Status RaftCore::Impl::RenewTerm() {
   absl::Status may = MayHoldElection();
   if (!may.ok()) return may;
   BecomeFollower(term, kNoNode);
+  renewed_term_ = term;
   // As if it had asked itself to take over: it is the leader whose lease the voters keep.
   HoldElection(ElectionKind::kTransfer);
   return absl::OkStatus();

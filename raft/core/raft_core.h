@@ -183,8 +183,9 @@ class RaftCore {
 
   // A leader gives up its term and stands for election at once, past the leases that are its own: a
   // request to take over (kTimeoutNow) that it sent in that term and that is still on its way then
-  // moves nobody. Also if it may not campaign: it gains nothing that it does not have.
-  // kFailedPrecondition: does not lead, hands over just now, or as for Campaign().
+  // moves nobody. Also if it may not campaign, and until somebody leads again: it gains nothing
+  // that it did not have. kFailedPrecondition: does not lead, hands over just now, or as for
+  // Campaign().
   absl::Status RenewTerm();
 
   // The transport lost a message to `peer` for certain: probe it instead of streaming.

@@ -169,8 +169,8 @@ struct GroupStatus {
   // This node leads, and its state machine has been told so.
   bool leading = false;
   NodeId leader;  // 0: unknown.
-  // This node leads and is handing over, or asked another to take over a moment ago: no read point
-  // of it may be relied on.
+  // This node leads and is handing over, or has asked another to take over in this term: no read
+  // point of it may be relied on. Or it stands for the next term because nobody took over.
   bool handing_over = false;
   // The newest configuration applied here; `voters_outgoing` is not empty while it is joint.
   std::vector<NodeId> voters;

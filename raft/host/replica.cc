@@ -33,6 +33,8 @@ bool OnlyVoter(const ConfState& conf, NodeId self) {
   return conf.voters == std::vector<NodeId>{self} && conf.voters_outgoing.empty();
 }
 
+constexpr int kRenewAgainTicks = 10;
+
 }  // namespace
 
 void AnswerOnce(Answer& answer, absl::Status status, LogIndex index, Term term) {
@@ -114,18 +116,21 @@ bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   const Role role = core_.role();
   const NodeId leader = core_.leader();
   const size_t undecided = undecided_.size();
-  if (role != Role::kLeader || (single_voter_ && conf_state_.learners.empty())) {
+  if ((role != Role::kLeader && !Renewing()) || (single_voter_ && conf_state_.learners.empty())) {
     silent_ticks_.clear();
     offered_since_.clear();
-  } else {
+  } else if (role == Role::kLeader) {
     const CoreStatus status = core_.Status();  // Copies maps: once is enough.
     CountSilence(status);
     WatchSnapshots(status, now);
   }
   core_.SetHeartbeatPhase(heartbeat_phase);
   core_.Tick();
-  // Refused while the next try to hand over lasts, or a configuration waits to be applied.
-  if (HandedOver() && handed_over_ticks_ == 0) (void)core_.RenewTerm();
+  // Refused while the next try to hand over lasts, or a configuration waits to be applied: to find
+  // that out may take reading the log.
+  if (HandedOver() && handed_over_ticks_ == 0 && !core_.RenewTerm().ok()) {
+    handed_over_ticks_ = kRenewAgainTicks;
+  }
   reads_.Expire(now, MakeStatus(absl::StatusCode::kDeadlineExceeded,
                                 "group {}: no majority confirmed in time that this node leads",
                                 group_.value()));
@@ -454,7 +459,7 @@ GroupStatus Replica::Status() const {
   status.leading = announced_term_ != 0;
   status.leader = core_.leader();
   status.term = core_.term();
-  status.handing_over = HandedOver();
+  status.handing_over = HandedOver() || Renewing();
   status.voters = conf_state_.voters;
   status.learners = conf_state_.learners;
   status.voters_outgoing = conf_state_.voters_outgoing;

@@ -136,6 +136,11 @@ class Replica {
   bool HandedOver() const {
     return core_.role() == Role::kLeader && core_.term() == handed_over_term_;
   }
+  // It stands for the term after that one, and will most likely lead in a moment.
+  bool Renewing() const {
+    return core_.leader() == kNoNode && handed_over_term_ != 0 &&
+           core_.term() == handed_over_term_ + 1;
+  }
   // True for a request for a vote that must not be heard yet; see votes_withheld_ticks_.
   bool Withheld(const Message& message) const;
   bool AwaitsGreetings() const { return ungreeted_ticks_ > 0 && !ungreeted_.empty(); }

@@ -132,10 +132,9 @@ def check_dots(world, number, took, prefix):
             f"{len(took.listed)}, final dots afterwards {len(late)}")
 
 
-def hand_one_over(node, number):
+def hand_over(node, group, number):
     """As balance does when a home is back, at the worst moment: the request waits for whom it asks to wake up, and what
     that does with it then is for the raft tests."""
-    group = min(groups_led(node))
     node.cli("cluster", "transfer", "--group", str(group), "--to", str(number), check=False)
 
 
@@ -146,10 +145,11 @@ def the_leader_is_paused(world):
     loads = Loads(prefix, world.cluster.nodes, local_parts=LOCAL_PARTS, pause_seconds=PAUSE_SECONDS)
     try:
         get_under_way(world, number)
-        groups = groups_led(node)
+        groups, theirs = groups_led(node), groups_led(world.node(2))
+        cases.expect(theirs, "node 2 leads nothing")
         since = time.monotonic()
         node.process.send_signal(signal.SIGSTOP)
-        coming = threading.Thread(target=hand_one_over, args=(world.node(2), number))
+        coming = threading.Thread(target=hand_over, args=(world.node(2), min(theirs), number))
         coming.start()
         try:
             # The answers wait in the sockets of the paused node: it may go on the moment it wakes up.

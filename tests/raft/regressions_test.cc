@@ -538,11 +538,47 @@ TEST(RegressionTest, ALateRequestToTakeOverIsOutlivedByARenewedTerm) {
   EXPECT_TRUE(asked);
   ASSERT_TRUE(node.core().Step(From(3, MessageType::kVoteResponse, term + 1)).ok());
   EXPECT_EQ(node.core().role(), Role::kLeader);
+}
 
-  OneCore other({1, 2, 3});
-  ASSERT_TRUE(other.core().Step(From(2, MessageType::kHeartbeat, term + 1)).ok());
-  (void)other.core().Step(From(2, MessageType::kTimeoutNow, term));
-  EXPECT_EQ(other.core().role(), Role::kFollower);
+// All its requests for votes got lost, and the others may not stand either.
+TEST(RegressionTest, WhoRenewsItsTermStandsAgainUntilSomebodyLeads) {
+  OneCore node({1, 2, 3});
+  node.Lead();
+  node.Acknowledge(2, 1);
+  node.Settle();
+  node.core().set_may_campaign(false);
+  ASSERT_TRUE(node.core().RenewTerm().ok());
+  for (int round = 0; round < 3; ++round) {
+    const Term asked = node.core().term();
+    node.Settle();
+    for (int i = 0; i < 2 * node.options().election_ticks; ++i) node.core().Tick();
+    EXPECT_GT(node.core().term(), asked) << "round " << round;
+  }
+  ASSERT_TRUE(node.core().Step(From(3, MessageType::kHeartbeat, node.core().term())).ok());
+  EXPECT_EQ(node.core().role(), Role::kFollower);
+  const Term led = node.core().term();
+  for (int i = 0; i < 3 * node.options().election_ticks; ++i) node.core().Tick();
+  EXPECT_EQ(node.core().term(), led);
+  EXPECT_FALSE(node.core().Campaign().ok());
+}
+
+TEST(RegressionTest, ATermIsNotRenewedOverConfigurationsYetToBeApplied) {
+  OneCore node({1, 2, 3});
+  node.Lead();
+  node.Acknowledge(2, 1);
+  node.Settle();
+  raft::ConfChange change;
+  change.steps.push_back({raft::ConfChangeType::kAddLearner, NodeId(4)});
+  ASSERT_TRUE(node.core().ProposeConfChange(change).ok());
+  Ready ready = node.core().TakeReady();
+  ASSERT_TRUE(ready.append.has_value());
+  node.log().Write(*ready.append);
+  (void)node.core().AppendDone(std::move(ready.append->responses));
+  node.Acknowledge(2, 2);  // Committed, and nobody has applied it.
+  EXPECT_FALSE(node.core().RenewTerm().ok());
+  EXPECT_EQ(node.core().role(), Role::kLeader);
+  node.Settle();
+  EXPECT_TRUE(node.core().RenewTerm().ok());
 }
 
 // Peers may not speak for a node's own storage.

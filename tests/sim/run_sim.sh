@@ -16,6 +16,7 @@ if [ "$seeds" != fresh ]; then
     ran=$((ran + 1))
     "$binary" --floor "$floor" --seed "$seed" || failed=1
   done < <(sed 's/#.*//' "$seeds" | awk 'NF')
+  if [ "$ran" = 0 ]; then failed=1; fi
   echo "known seeds: $ran of $floors, all passed: $([ $failed = 0 ] && echo yes || echo no)"
 fi
 from=$(date +%s)
