@@ -65,7 +65,8 @@ void MailClients::FindForsaken() {
 std::string MailClients::MakeContent(uint64_t token) {
   std::string content =
       format("Message-ID: <t{}@client.test>\r\nSubject: {}\r\n\r\n", token, luck_.Next());
-  if (luck_.OneIn(weather_.large_in)) {
+  if (luck_.OneIn(weather_.large_in) && large_ < weather_.large_max) {
+    ++large_;
     const uint64_t bytes = luck_.OneIn(weather_.largest_in)
                                ? weather_.large_bytes_max
                                : luck_.Below(weather_.large_bytes_max / 10);

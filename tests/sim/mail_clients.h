@@ -29,7 +29,9 @@ struct ClientsWeather {
   uint64_t open_max = 50;
   // One message in so many is empty: no more than the trace header, so nobody can tell a repeat.
   uint64_t empty_in = 20;
-  // One message in so many is large, and of these one in so many is of large_bytes_max.
+  // One message in so many is large, up to large_max of them, and of these one in so many is of
+  // large_bytes_max.
+  uint64_t large_max = 8;
   uint64_t large_in = 1500;
   uint64_t largest_in = 4;
   uint64_t large_bytes_max = uint64_t{25} << 20;
@@ -93,6 +95,7 @@ class MailClients {
   bool ended_ = false;
   uint64_t sent_ = 0;
   uint64_t offered_again_ = 0;
+  uint64_t large_ = 0;  // Sent; the others are counted once they have a 250.
   uint64_t empty_ = 0;
   uint64_t largest_ = 0;
   std::map<uint64_t, Letter> letters_;  // By token.
