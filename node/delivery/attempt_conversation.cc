@@ -120,7 +120,7 @@ AttemptReport AttemptConversation::NotSent() const {
   report.ended = runner_.clock_.Now();
   report.outcomes.resize(task_->recipients.size());
   report.not_sent = true;
-  report.not_sent_reason = "attempts are being stopped";
+  report.not_sent_reason = std::string(kAttemptsStopped);
   return report;
 }
 
@@ -151,7 +151,7 @@ boost::asio::awaitable<AttemptReport> AttemptConversation::Run() {
   if (connection_ != nullptr) place_.pool.Give(key_, std::move(connection_));
   if (aborted_ && !report_.intent_made && !Undecided().empty()) {
     report_.not_sent = true;
-    if (report_.not_sent_reason.empty()) report_.not_sent_reason = "attempts are being stopped";
+    if (report_.not_sent_reason.empty()) report_.not_sent_reason = std::string(kAttemptsStopped);
   }
   report_.ended = runner_.clock_.Now();
   co_return std::move(report_);
@@ -279,7 +279,7 @@ void AttemptConversation::Take(const smtp::TransactionResult& result,
 }
 
 boost::asio::awaitable<absl::Status> AttemptConversation::BeforeFinalDot() {
-  if (aborted_) co_return absl::CancelledError("attempts are being stopped");
+  if (aborted_) co_return absl::CancelledError(std::string(kAttemptsStopped));
   if (intent_.has_value() && !intent_->ok()) co_return *intent_;
   // The first dot of the attempt needs an intent, each further one that we still lead.
   const bool first = !intent_.has_value();
@@ -297,7 +297,7 @@ boost::asio::awaitable<absl::Status> AttemptConversation::BeforeFinalDot() {
   if (first) intent_ = status;
   // Committed, committed but the lease is lost, or perhaps committed.
   report_.intent_made |= status.ok() || absl::IsAborted(status) || absl::IsDeadlineExceeded(status);
-  if (status.ok() && aborted_) co_return absl::CancelledError("attempts are being stopped");
+  if (status.ok() && aborted_) co_return absl::CancelledError(std::string(kAttemptsStopped));
   co_return status;
 }
 

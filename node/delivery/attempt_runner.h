@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,6 +40,8 @@ class IntentRecorder {
                                  std::function<void(absl::Status)> done) = 0;
 };
 
+inline constexpr std::string_view kAttemptsStopped = "attempts are being stopped";
+
 struct AttemptRunnerOptions {
   std::string hostname;  // For EHLO.
   AttemptSettings attempts;
@@ -47,7 +50,8 @@ struct AttemptRunnerOptions {
 };
 
 // A connection that an attempt leaves is open for no longer than this: unused, and then until its
-// QUIT is answered. One that was stopped while it connected may take longer to end.
+// QUIT is answered. While one that was stopped as it connected is still there, its slot's next
+// waits.
 absl::Duration OpenAfterAttempt(const AttemptSettings& settings);
 
 class AttemptRunner {
@@ -74,7 +78,11 @@ class AttemptRunner {
   struct Lane;  // What one io thread has: resolver, idle connections.
 
   Lane& LaneFor(const AttemptTask& task);
-  static void AbortIn(Lane& lane, std::optional<GroupId> group);
+  // On the lane's thread, as all that follow. Waits while an attempt that was stopped as it looked
+  // for a connection lingers in the same slot: the destination would see both.
+  void Begin(Lane& lane, const std::shared_ptr<AttemptTask>& task, const Done& done);
+  void AbortIn(Lane& lane, std::optional<GroupId> group);
+  void AbortWaiting(Lane& lane, std::optional<GroupId> group);
 
   const AttemptRunnerOptions options_;
   smtp::Connector* const connector_;
