@@ -28,6 +28,7 @@
 #include "node/groups/control_machine.h"
 #include "node/groups/queue_machine.h"
 #include "node/leader_table.h"
+#include "node/limits/destination_limits.h"
 #include "node/limits/share_exchange.h"
 #include "node/node_metrics.h"
 #include "node/node_mutation.h"
@@ -97,6 +98,9 @@ class MailNode final : public NodeInside {
   // As an operator does it, whoever leads the control group.
   void ApplyPolicy(const std::string& text);
   // 0: none of the cluster's yet.
+  uint32_t connections_per_destination() const {
+    return node::LimitsOf(*policy_.Current(), "any.test").concurrency_max;
+  }
   uint64_t policy_version() const { return policy_.Current()->version(); }
   // Has the control group decide; `done` is not called when the life ends before.
   void Decide(command::Command command, std::function<void(const absl::Status&)> done);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 
 #include "base/check.h"
 #include "base/text.h"
@@ -15,8 +16,9 @@ namespace holdfast::raft_test {
 namespace {
 
 // When everything is well again mail may take so long: retries, expiry, notices. A leader that has
-// not heard of the cluster's policy yet goes by the default one, whose retries are minutes apart.
-constexpr absl::Duration kSettleMax = absl::Seconds(900);
+// not heard of the cluster's policy yet goes by the default one, whose third retry may be 24
+// minutes away.
+constexpr absl::Duration kSettleMax = absl::Seconds(1500);
 // A new connection and a transaction, each step answered after up to 300 ms, and two commits.
 constexpr absl::Duration kDeliveryMax = absl::Seconds(4);
 // Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
@@ -241,7 +243,6 @@ void NodeSim::DrawRemotes() {
 std::string NodeSim::DrawPolicy() {
   const uint64_t limit = luck_.OneIn(3) ? 20 : luck_.Between(1, 6);
   limit_max_ = std::max(limit_max_, limit);
-  limit_min_ = std::min(limit_min_, limit);
   return format(
       "mail_name: \"relay.test\"\n"
       "retry {{ waits: \"{}s\" waits: \"{}s\" expiry: \"{}s\" null_sender_expiry: \"10m\" }}\n"
@@ -406,6 +407,7 @@ void NodeSim::DriftClocks() {
     const bool fast = clock_luck_.OneIn(2);
     trace_.Note("drifts", {node->id().value(), fast, static_cast<uint64_t>(by * 10'000)});
     node->SetClockRate(fast ? 1 + by : 1 - by);
+    ++spoiled_.drifting;
   }
 }
 
@@ -417,8 +419,8 @@ void NodeSim::DrawBadDisks() {
   };
   weather_.flip = between(300, 3000);
   weather_.sync = between(3000, 30'000);
-  if (disk_luck_.OneIn(2)) weather_.decay = between(5000, 50'000);
-  if (disk_luck_.OneIn(2)) weather_.die = between(5000, 50'000);
+  if (disk_luck_.OneIn(2)) weather_.decay = between(3000, 20'000);
+  if (disk_luck_.OneIn(2)) weather_.die = between(3000, 20'000);
 }
 
 bool NodeSim::MayLose(const HostNode& node) const {
@@ -428,31 +430,39 @@ bool NodeSim::MayLose(const HostNode& node) const {
 }
 
 HostNode* NodeSim::ToLose() {
-  HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
-  const bool fit = !node.retired() && !node.damaged() && MayLose(node);
-  return fit ? &node : nullptr;
+  std::vector<HostNode*> fit;
+  for (const auto& node : nodes_) {
+    if (!node->retired() && !node->damaged() && MayLose(*node)) fit.push_back(node.get());
+  }
+  return fit.empty() ? nullptr : fit[disk_luck_.Below(fit.size())];
 }
 
 void NodeSim::BeginBadDisks() {
   RepeatBy(disk_luck_, weather_.flip, [this] {
     HostNode* const node = ToLose();
-    if (node != nullptr) (void)node->DamageBody(disk_luck_);
+    if (node != nullptr && node->DamageBody(disk_luck_)) ++spoiled_.flipped_bodies;
   });
   // Found at its next start, which may be now.
   RepeatBy(disk_luck_, weather_.decay, [this] {
     HostNode* const node = ToLose();
     if (node == nullptr) return;
+    ++spoiled_.damaged_stores;
     node->DamageStore(GroupId(static_cast<uint32_t>(disk_luck_.Below(cluster_->queue_groups + 1))));
     if (disk_luck_.OneIn(2)) node->EndDoomed();
   });
   RepeatBy(disk_luck_, weather_.sync, [this] {
     HostNode& node = *nodes_[disk_luck_.Below(nodes_.size())];
-    if (!node.damaged()) node.disk().FailSyncs(/*for_good=*/false);
+    if (!node.damaged()) {
+      ++spoiled_.failed_syncs;
+      node.disk().FailSyncs(/*for_good=*/false);
+    }
     StartLater(node);  // If it is down by then.
   });
   RepeatBy(disk_luck_, weather_.die, [this] {
     HostNode* const node = ToLose();
-    if (node != nullptr) node->SpoilSyncs();
+    if (node == nullptr) return;
+    ++spoiled_.dead_disks;
+    node->SpoilSyncs();
   });
 }
 
@@ -540,7 +550,7 @@ void NodeSim::Heal() {
   Settle();
 }
 
-// What was wished comes to its end, and half of the lost disks are replaced.
+// What was wished comes to its end, and in half of the seeds lost disks are replaced.
 void NodeSim::SettleMembers() {
   members_->Finish(/*lost_too=*/members_luck_.OneIn(2));
   const absl::Duration end = loop_.now() + kMembersToSettle;
@@ -626,8 +636,17 @@ void NodeSim::Settle() {
   // connections. Where these are fewer than nodes, the nodes take turns: much of the time is lost
   // between one's last connection and the next one's first.
   const double deliveries = 2.0 * static_cast<double>(mail_checker_->Open());
-  const uint64_t connections = std::min<uint64_t>(cluster_->attempts.connections_max, limit_min_);
-  const double in_turns = limit_min_ < nodes_.size() ? 3 : 1;
+  uint64_t connections = cluster_->attempts.connections_max;
+  uint64_t limit = std::numeric_limits<uint64_t>::max();
+  uint64_t running = 0;
+  for (const auto& node : nodes_) {
+    if (!node->running()) continue;
+    ++running;
+    const auto& mail = static_cast<const MailNode&>(node->inside());
+    limit = std::min<uint64_t>(limit, mail.connections_per_destination());
+  }
+  connections = std::min(connections, limit);
+  const double in_turns = limit < running ? 3 : 1;
   const absl::Duration end =
       loop_.now() + kSettleMax +
       kDeliveryMax * (in_turns * deliveries / static_cast<double>(connections));
@@ -654,7 +673,7 @@ NodeSimResult NodeSim::Run() {
   loop_.After(absl::Seconds(3), [this] { BeginFaults(); });
   RunUntil(absl::Seconds(options_.seconds));
   if (checker_->error().empty()) Heal();
-  NodeSimResult result;
+  NodeSimResult result = spoiled_;
   result.error = checker_->error();
   result.hash = trace_.hash();
   result.events = loop_.events();

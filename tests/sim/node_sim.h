@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <map>
 #include <memory>
 #include <string>
@@ -60,7 +59,12 @@ struct NodeSimResult {
   uint64_t largest = 0;        // Acknowledged, of 25 MB.
   uint64_t changes = 0;        // Of members, in all groups.
   uint64_t lost_disks = 0;
-  uint64_t wiped = 0;     // Of them.
+  uint64_t wiped = 0;           // Of them.
+  uint64_t flipped_bodies = 0;  // Bits of bodies.
+  uint64_t failed_syncs = 0;    // Of disks that were to fail one.
+  uint64_t damaged_stores = 0;
+  uint64_t dead_disks = 0;
+  uint64_t drifting = 0;  // Clocks.
   uint64_t put_back = 0;  // Machines that began again as another node.
   double simulated_seconds = 0;
 };
@@ -166,7 +170,7 @@ class NodeSim {
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
-  uint64_t limit_min_ = std::numeric_limits<uint64_t>::max();
+  NodeSimResult spoiled_;   // Only the counts of bad disks and clocks.
   absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
 };
 

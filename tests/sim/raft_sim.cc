@@ -217,7 +217,8 @@ int Main(int argc, char** argv) {
         "  [--nodes N] [--voters N] [--seconds N] [--members 0|1] [--aim 0|1] [--mutation N]\n");
     return 2;
   }
-  SetLogLevel(LogLevel::kError);  // What hosts say of simulated trouble.
+  // What nodes say belongs to a trace, on standard error. Else only simulated trouble would speak.
+  SetLogLevel(arguments.run.trace ? LogLevel::kInfo : LogLevel::kError);
   std::vector<Floor> floors;
   const std::string& chosen = arguments.floor;
   if (chosen == "core" || chosen == "both") floors.push_back(CoreFloor());
