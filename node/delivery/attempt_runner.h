@@ -50,8 +50,8 @@ struct AttemptRunnerOptions {
 };
 
 // A connection that an attempt leaves is open for no longer than this: unused, and then until its
-// QUIT is answered. While one that was stopped as it connected is still there, its slot's next
-// waits.
+// QUIT is answered. One that was stopped as it connected may come later: its slot's next waits for
+// it, but other nodes may have been granted its part by then (docs/status.md).
 absl::Duration OpenAfterAttempt(const AttemptSettings& settings);
 
 class AttemptRunner {
