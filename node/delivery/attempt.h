@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/byte_budget.h"
@@ -69,5 +70,18 @@ struct AttemptReport {
   // Why it was not sent: this body is damaged or missing here. Others may have it.
   std::optional<raft::BodyRef> unreadable;
 };
+
+inline constexpr std::string_view kAttemptsStopped = "attempts are being stopped";
+
+// Of an attempt that was stopped before anything of it was sent.
+inline AttemptReport StoppedReport(const AttemptTask& task, absl::Time started, absl::Time ended) {
+  AttemptReport report;
+  report.started = started;
+  report.ended = ended;
+  report.outcomes.resize(task.recipients.size());
+  report.not_sent = true;
+  report.not_sent_reason = std::string(kAttemptsStopped);
+  return report;
+}
 
 }  // namespace holdfast::node

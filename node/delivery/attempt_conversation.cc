@@ -115,13 +115,7 @@ bool AttemptConversation::AbortBeforeDot() {
 }
 
 AttemptReport AttemptConversation::NotSent() const {
-  AttemptReport report;
-  report.started = report_.started;
-  report.ended = runner_.clock_.Now();
-  report.outcomes.resize(task_->recipients.size());
-  report.not_sent = true;
-  report.not_sent_reason = std::string(kAttemptsStopped);
-  return report;
+  return StoppedReport(*task_, report_.started, runner_.clock_.Now());
 }
 
 std::vector<size_t> AttemptConversation::Undecided() const {

@@ -126,14 +126,8 @@ void AttemptRunner::AbortWaiting(Lane& lane, std::optional<GroupId> group) {
       still.push_back(std::move(one));
       continue;
     }
-    AttemptReport report;
-    report.started = one.since;
-    report.ended = clock_.Now();
-    report.outcomes.resize(one.task->recipients.size());
-    report.not_sent = true;
-    report.not_sent_reason = std::string(kAttemptsStopped);
     running_.fetch_sub(1, std::memory_order_relaxed);
-    one.done(one.task, std::move(report));
+    one.done(one.task, StoppedReport(*one.task, one.since, clock_.Now()));
   }
   lane.waiting.insert(lane.waiting.begin(), std::make_move_iterator(still.begin()),
                       std::make_move_iterator(still.end()));

@@ -5,7 +5,8 @@
 //           for the attempt.
 // Threads:  Start() from the apply context. `done` is called on an io thread; post from there.
 // Lifetime: executors, store and intents outlive Stop() and all reports.
-// Limits:   the caller bounds the attempts at the same time; idle connections by options.
+// Limits:   the caller bounds the attempts at the same time, those that wait for their slot among
+//           them; idle connections by options.
 #pragma once
 
 #include <absl/time/time.h>
@@ -16,7 +17,6 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/clock.h"
@@ -39,8 +39,6 @@ class IntentRecorder {
   virtual void ConfirmLeadership(const AttemptTask& task,
                                  std::function<void(absl::Status)> done) = 0;
 };
-
-inline constexpr std::string_view kAttemptsStopped = "attempts are being stopped";
 
 struct AttemptRunnerOptions {
   std::string hostname;  // For EHLO.

@@ -347,12 +347,8 @@ std::shared_ptr<AttemptTask> GroupDuties::MakeTask(const queue::Grant& grant,
 }
 
 void GroupDuties::ReportNotSent(const std::shared_ptr<AttemptTask>& task) {
-  AttemptReport report;
-  report.started = parts_.clock.Now();
-  report.ended = report.started;
-  report.outcomes.resize(task->recipients.size());
-  report.not_sent = true;
-  report.not_sent_reason = "attempts of this group are being stopped";
+  const absl::Time now = parts_.clock.Now();
+  const AttemptReport report = StoppedReport(*task, now, now);
   // Posted: the gate is still in the middle of Enter().
   parts_.apply.Post([this, task, report] { OnAttemptDone(task, report); });
 }

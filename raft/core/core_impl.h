@@ -129,6 +129,7 @@ class RaftCore::Impl {
   // --- election.cc ---
   void Reset(Term new_term);
   absl::Status MayHoldElection() const;
+  bool Renews() const { return renewed_term_ != 0 && renewed_term_ == term; }
   void HoldElection(ElectionKind kind);
   void AnswerVoteRequest(const Message& message);
   void CountVote(const Message& message);

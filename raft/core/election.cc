@@ -56,7 +56,7 @@ void RaftCore::Impl::BecomeFollower(Term new_term, NodeId new_leader) {
 
 void RaftCore::Impl::BecomeCandidate() {
   HOLDFAST_CHECK(role != Role::kLeader) << "a leader does not stand for election";
-  const bool renews = renewed_term_ != 0 && renewed_term_ == term;
+  const bool renews = Renews();
   Reset(term + 1);
   renewed_term_ = renews ? term : 0;
   vote = id;
@@ -105,8 +105,7 @@ absl::Status RaftCore::Impl::MayHoldElection() const {
 
 absl::Status RaftCore::Impl::StartElection(ElectionKind kind) {
   if (leading()) return absl::OkStatus();
-  const bool renews = renewed_term_ != 0 && renewed_term_ == term;
-  if (!may_campaign && !renews) return NoElection("told not to campaign");
+  if (!may_campaign && !Renews()) return NoElection("told not to campaign");
   absl::Status may = MayHoldElection();
   if (may.ok()) HoldElection(kind);
   return may;

@@ -170,7 +170,7 @@ struct GroupStatus {
   bool leading = false;
   NodeId leader;  // 0: unknown.
   // This node leads and is handing over, or has asked another to take over in this term: no read
-  // point of it may be relied on. Or it stands for the next term because nobody took over.
+  // point of it may be relied on. Or nobody is known to lead the term after that one yet.
   bool handing_over = false;
   // The newest configuration applied here; `voters_outgoing` is not empty while it is joint.
   std::vector<NodeId> voters;

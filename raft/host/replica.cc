@@ -33,6 +33,7 @@ bool OnlyVoter(const ConfState& conf, NodeId self) {
   return conf.voters == std::vector<NodeId>{self} && conf.voters_outgoing.empty();
 }
 
+// After a renewal that was refused: soon enough, and seldom enough to read the log for it.
 constexpr int kRenewAgainTicks = 10;
 
 }  // namespace

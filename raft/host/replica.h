@@ -136,7 +136,8 @@ class Replica {
   bool HandedOver() const {
     return core_.role() == Role::kLeader && core_.term() == handed_over_term_;
   }
-  // It stands for the term after that one, and will most likely lead in a moment.
+  // The term after that one has begun, by this node's renewal or by who was asked, and nobody is
+  // known to lead it yet.
   bool Renewing() const {
     return core_.leader() == kNoNode && handed_over_term_ != 0 &&
            core_.term() == handed_over_term_ + 1;

@@ -17,14 +17,18 @@ import talk  # noqa: E402
 from cases import expect, expect_equal, wait_until  # noqa: E402
 
 
+def offer(session, recipient, identity, sender="sender@back.test"):
+    """The reply to the final dot; empty when the node has gone away."""
+    reply = session.begin(sender, recipient)
+    expect(reply.startswith("354"), f"no 354 but: {reply}")
+    session.write(smtp_client.stuff(smtp_client.make_message(identity, sender, recipient, 100)))
+    return session.say(".")
+
+
 def send(node, recipient, identity, sender="sender@back.test"):
     """One message by the plain way; the reply to the final dot."""
     with talk.Talk(node.smtp_port) as session:
-        reply = session.begin(sender, recipient)
-        expect(reply.startswith("354"), f"no 354 but: {reply}")
-        content = smtp_client.make_message(identity, sender, recipient, 100)
-        session.write(smtp_client.stuff(content))
-        reply = session.say(".")
+        reply = offer(session, recipient, identity, sender)
         expect(reply.startswith("250"), f"message not accepted: {reply}")
         session.say("QUIT")
         return reply

@@ -11,7 +11,6 @@ import cases  # noqa: E402
 import harness  # noqa: E402
 import lifecycle  # noqa: E402
 import sink as sink_module  # noqa: E402
-import smtp_client  # noqa: E402
 import talk  # noqa: E402
 from cases import expect, expect_equal, wait_until  # noqa: E402
 
@@ -34,13 +33,8 @@ class Killer:
 
 def send_poison(node):
     """It is attempted as soon as it is on disk, and the node killed: maybe before its client has read the answer."""
-    sender, recipient = "sender@back.test", "crash@one.test"
     with talk.Talk(node.smtp_port) as session:
-        reply = session.begin(sender, recipient)
-        expect(reply.startswith("354"), f"no 354 but: {reply}")
-        content = smtp_client.make_message("poison", sender, recipient, 100)
-        session.write(smtp_client.stuff(content) + b".\r\n")
-        reply = session.reply()
+        reply = lifecycle.offer(session, "crash@one.test", "poison")
         expect(not reply or reply.startswith("250"), f"message not accepted: {reply}")
 
 

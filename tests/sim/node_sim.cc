@@ -603,7 +603,6 @@ NodeSimResult NodeSim::Run() {
   result.largest = clients_->largest();
   result.changes = checker_->changes();
   for (const auto& node : nodes_) result.lost_disks += node->damaged();
-  result.wiped = wiped_;
   if (members_ != nullptr) result.put_back = members_->put_back();
   result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;

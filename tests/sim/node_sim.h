@@ -123,8 +123,8 @@ class NodeSim {
   void BeginBadDisks();
   // Whether the others can spare the node's disk for ever.
   bool MayLose(const HostNode& node) const;
-  // A node whose disk may be lost; null: the one that was tried may not.
-  HostNode* ToLose();
+  // A node whose disk may be lost; null: there is none.
+  HostNode* ToLose(Random& luck);
   HostNode::Links NetworkLinks();
   HostNode& AnyNode() { return *nodes_[luck_.Below(nodes_.size())]; }
   absl::Duration UpTo(absl::Duration most);
@@ -163,14 +163,13 @@ class NodeSim {
   Random members_luck_;
   bool members_change_ = false;
   Random wipe_luck_;
-  uint64_t wiped_ = 0;
   Random disk_luck_;
   Random clock_luck_;
   bool clocks_drift_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
-  NodeSimResult spoiled_;   // Only the counts of bad disks and clocks.
+  NodeSimResult spoiled_;   // Only the counts of lost and bad disks and of clocks.
   absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
 };
 

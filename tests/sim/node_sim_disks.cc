@@ -16,16 +16,11 @@ void NodeSim::DrawWipes() {
 }
 
 void NodeSim::WipeOne() {
-  std::vector<HostNode*> fit;
-  for (const auto& node : nodes_) {
-    const bool there = !node->retired() && !node->damaged();
-    if (there && MayLose(*node)) fit.push_back(node.get());
-  }
-  if (fit.empty()) return;
-  HostNode& node = *fit[wipe_luck_.Below(fit.size())];
-  node.Wipe();
-  ++wiped_;
-  if (members_ != nullptr) members_->OnWiped(node.id());
+  HostNode* const node = ToLose(wipe_luck_);
+  if (node == nullptr) return;
+  node->Wipe();
+  ++spoiled_.wiped;
+  if (members_ != nullptr) members_->OnWiped(node->id());
 }
 
 // From 0.1 to 5 percent, each fast or slow. A lease lasts four fifths of what it may, less a tick,
@@ -58,22 +53,22 @@ bool NodeSim::MayLose(const HostNode& node) const {
                                                         {voters_.begin(), voters_.end()});
 }
 
-HostNode* NodeSim::ToLose() {
+HostNode* NodeSim::ToLose(Random& luck) {
   std::vector<HostNode*> fit;
   for (const auto& node : nodes_) {
     if (!node->retired() && !node->damaged() && MayLose(*node)) fit.push_back(node.get());
   }
-  return fit.empty() ? nullptr : fit[disk_luck_.Below(fit.size())];
+  return fit.empty() ? nullptr : fit[luck.Below(fit.size())];
 }
 
 void NodeSim::BeginBadDisks() {
   RepeatBy(disk_luck_, weather_.flip, [this] {
-    HostNode* const node = ToLose();
+    HostNode* const node = ToLose(disk_luck_);
     if (node != nullptr && node->DamageBody(disk_luck_)) ++spoiled_.flipped_bodies;
   });
   // Found at its next start, which may be now.
   RepeatBy(disk_luck_, weather_.decay, [this] {
-    HostNode* const node = ToLose();
+    HostNode* const node = ToLose(disk_luck_);
     if (node == nullptr) return;
     ++spoiled_.damaged_stores;
     node->DamageStore(GroupId(static_cast<uint32_t>(disk_luck_.Below(cluster_->queue_groups + 1))));
@@ -88,7 +83,7 @@ void NodeSim::BeginBadDisks() {
     StartLater(node);  // If it is down by then.
   });
   RepeatBy(disk_luck_, weather_.die, [this] {
-    HostNode* const node = ToLose();
+    HostNode* const node = ToLose(disk_luck_);
     if (node == nullptr) return;
     ++spoiled_.dead_disks;
     node->SpoilSyncs();
