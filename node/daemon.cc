@@ -65,14 +65,14 @@ void Reload(Node& node, const NodeSettings& running, const std::string& config_f
 
 }  // namespace
 
-int RunDaemon(const NodeSettings& settings, const std::string& config_file) {
+int RunDaemon(const NodeSettings& settings, const std::string& config_file, LevelRange levels) {
   const sigset_t signals = BlockSignals();
   SetPrivateFileModes();
   ConfigureLog({.level = settings.log_level,
                 .format = settings.log_format,
                 .node = std::to_string(settings.node_id.value())});
   const SystemClock clock;
-  Node node(settings, clock);
+  Node node(settings, clock, levels);
   // Low ports need root, the data directory must belong to whom we become.
   if (absl::Status status = node.Bind(); !status.ok()) return Refuse(kBadConfiguration, status);
   if (absl::Status status = EnsureDataDirectory(settings.data_dir); !status.ok()) {

@@ -29,6 +29,13 @@ See docs/runbooks/lost-majority.md first.)";
 
 constexpr int kBadConfiguration = 2;
 
+// A build of tomorrow differs from this one in what it speaks: tests of upgrades make one.
+#ifdef HOLDFAST_LEVEL_MAX_OF_TEST
+constexpr holdfast::node::LevelRange kLevels{1, HOLDFAST_LEVEL_MAX_OF_TEST};
+#else
+constexpr holdfast::node::LevelRange kLevels = holdfast::node::kBuildLevels;
+#endif
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -82,5 +89,5 @@ int main(int argc, char** argv) {
   if (recover->parsed()) {
     return holdfast::node::RunRecover(config.settings, recovery, {std::cin, std::cout, std::cerr});
   }
-  return holdfast::node::RunDaemon(config.settings, config_file);
+  return holdfast::node::RunDaemon(config.settings, config_file, kLevels);
 }

@@ -70,11 +70,17 @@ constexpr absl::Duration kHandOverTimeout = absl::Seconds(5);
 // And so long for the last confirmations to be in the groups.
 constexpr absl::Duration kFlushConfirmsTimeout = absl::Seconds(2);
 
+// What comes next is for another build; to skip it would fork the cluster.
+[[noreturn]] void EndForForeignLevel(const absl::Status& foreign) {
+  Log(LogLevel::kError, "foreign_level", {{"reason", Message(foreign)}});
+  DieOfEnvironment(std::string(Message(foreign)).c_str());
+}
+
 }  // namespace
 
 class Node::Impl {
  public:
-  Impl(const NodeSettings& settings, const Clock& clock);
+  Impl(const NodeSettings& settings, const Clock& clock, LevelRange levels);
   ~Impl() { Stop(); }
 
   absl::Status Bind();
@@ -123,6 +129,7 @@ class Node::Impl {
 
   const NodeSettings settings_;
   const Clock& clock_;
+  FeatureLevel level_;
 
   MetricRegistry registry_;
   NodeMetrics metrics_{registry_};
@@ -172,13 +179,14 @@ class Node::Impl {
   bool stopped_ = false;
 };
 
-Node::Impl::Impl(const NodeSettings& settings, const Clock& clock)
+Node::Impl::Impl(const NodeSettings& settings, const Clock& clock, LevelRange levels)
     : settings_(settings),
       clock_(clock),
+      level_(levels, EndForForeignLevel),
       health_(leaders_, settings.storage.disk_reserve_bytes),
       admission_(health_, settings.hostname),
       io_(settings.sessions.io_threads),
-      room_(settings_, clock, kQueueGroupsDefault) {}
+      room_(settings_, level_, clock, kQueueGroupsDefault) {}
 
 absl::Status Node::Impl::Bind() {
   if (settings_.tls) {
@@ -321,6 +329,7 @@ void Node::Impl::MakeDuties() {
                         *apply_context_,
                         *store_,
                         policy_,
+                        level_,
                         clock_,
                         metrics_,
                         *runner_,
@@ -347,8 +356,8 @@ void Node::Impl::MakeDuties() {
     options.scheduler.seed = random.Next();
     options.seed = random.Next();
     duties_.push_back(std::make_unique<GroupDuties>(GroupId{group}, parts, options));
-    machines_.push_back(
-        std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_, metrics_));
+    machines_.push_back(std::make_unique<QueueMachine>(GroupId{group}, *duties_.back(), leaders_,
+                                                       metrics_, level_));
   }
   intents_.Set(&duties_);
 }
@@ -414,23 +423,25 @@ absl::Status Node::Impl::StartGroups() {
                          {.units_max = 2 * settings_.attempts.connections_max,
                           .quarantine_after = settings_.attempts.quarantine_after_crashes}));
 
-  control_ = std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_,
-                                              [this](std::vector<NodeRow> nodes, uint64_t version) {
-                                                cluster_->SetNodes(std::move(nodes), version);
-                                              });
+  control_ =
+      std::make_unique<ControlMachine>(store_->Reader(kControlGroup), policy_, admission_, level_,
+                                       [this](std::vector<NodeRow> nodes, uint64_t version) {
+                                         cluster_->SetNodes(std::move(nodes), version);
+                                       });
   MakeDuties();
   MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
-      ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, *control_,
-                           *apply_context_, duties_, kQueueGroupsDefault, clock_},
+      ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, level_,
+                           *control_, *apply_context_, duties_, kQueueGroupsDefault, clock_},
       ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
                              settings_.policy_file, SheddingOptionsOf(settings_)});
   verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
-      *cluster_, Proposer(), room_, *host_, *store_, health_, *apply_context_, duties_, clock_,
-      settings_.node_id, settings_.timing.drain_deadline,
+      *cluster_, Proposer(), room_, level_, *host_, *store_, health_, *apply_context_, duties_,
+      clock_, settings_.node_id, settings_.timing.drain_deadline,
       [this](bool paused) { listener_->SetPaused(paused); },
       [this] { return listener_->sessions(); }, [this] { return runner_->running(); }});
   HOLDFAST_RETURN_IF_ERROR(control_->Load());
+  for (const auto& machine : machines_) HOLDFAST_RETURN_IF_ERROR(machine->Load());
   io_.Start();
   HOLDFAST_RETURN_IF_ERROR(host_->Start());
   ServePeers({*host_, *cluster_, *verbs_, *apply_context_, duties_, *replays_, *shares_},
@@ -540,6 +551,8 @@ absl::Status Node::Impl::StartPeople() {
                              [this] { return static_cast<double>(listener_->sessions()); });
   registry_.AddGaugeFunction("holdfast_submission_memory_bytes", "Content held by submissions.",
                              [this] { return static_cast<double>(submit_->memory_used_bytes()); });
+  registry_.AddGaugeFunction("holdfast_feature_level", "What the cluster has agreed to speak.",
+                             [this] { return static_cast<double>(level_.agreed()); });
   registry_.AddGaugeFunction("holdfast_ready", "1 while mail is accepted.",
                              [this] { return health_.MayAccept().ok() ? 1.0 : 0.0; });
   backend_->AddGauges(registry_);
@@ -659,8 +672,8 @@ void Node::Impl::Stop() {
   }
 }
 
-Node::Node(const NodeSettings& settings, const Clock& clock)
-    : impl_(std::make_unique<Impl>(settings, clock)) {}
+Node::Node(const NodeSettings& settings, const Clock& clock, LevelRange levels)
+    : impl_(std::make_unique<Impl>(settings, clock, levels)) {}
 Node::~Node() = default;
 
 absl::Status Node::Bind() { return impl_->Bind(); }

@@ -13,8 +13,8 @@
 // Lifetime: the clock outlives it.
 // Errors:   Bind(): an address in use, with the setting's name. Start(): kFailedPrecondition for a
 //           locked data directory or one of another cluster's node, kUnimplemented for one of a
-//           newer format, kInvalidArgument for a bad seed policy or TLS files, kDataLoss for
-//           contradictions on disk.
+//           newer format or a feature level that this build does not speak, kInvalidArgument for a
+//           bad seed policy or TLS files, kDataLoss for contradictions on disk.
 #pragma once
 
 #include <functional>
@@ -24,12 +24,14 @@
 #include "base/clock.h"
 #include "base/status.h"
 #include "node/config/settings.h"
+#include "node/control/feature_level.h"
 
 namespace holdfast::node {
 
 class Node {
  public:
-  Node(const NodeSettings& settings, const Clock& clock);
+  // `levels`: another build's, for tests of upgrades.
+  Node(const NodeSettings& settings, const Clock& clock, LevelRange levels = kBuildLevels);
   ~Node();  // Stop().
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;

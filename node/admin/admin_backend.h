@@ -23,6 +23,8 @@ class ClusterTransferRequest;
 class ClusterTransferResponse;
 class ClusterJoinRequest;
 class ClusterRemoveRequest;
+class ClusterRaiseLevelRequest;
+class ClusterRaiseLevelResponse;
 class ClusterMembersResponse;
 class NodeDrainRequest;
 class NodeDrainResponse;
@@ -80,6 +82,9 @@ class AdminBackend {
   virtual absl::Status ClusterRemove(const AdminCall& call,
                                      const admin::ClusterRemoveRequest& request,
                                      admin::ClusterMembersResponse* response) = 0;
+  virtual absl::Status ClusterRaiseLevel(const AdminCall& call,
+                                         const admin::ClusterRaiseLevelRequest& request,
+                                         admin::ClusterRaiseLevelResponse* response) = 0;
   virtual absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                  admin::NodeDrainResponse* response) = 0;
   virtual absl::Status NodeUndrain(const AdminCall& call) = 0;

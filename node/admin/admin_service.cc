@@ -124,6 +124,13 @@ class AdminRpc final : public admin::Admin::Service {
     if (!status.ok()) return ToGrpc(status);
     return ToGrpc(backend_.ClusterRemove(CallOf(*context), *request, response));
   }
+  grpc::Status ClusterRaiseLevel(grpc::ServerContext* context,
+                                 const admin::ClusterRaiseLevelRequest* request,
+                                 admin::ClusterRaiseLevelResponse* response) override {
+    const absl::Status status = CheckReason(request->reason(), /*required=*/true);
+    if (!status.ok()) return ToGrpc(status);
+    return ToGrpc(backend_.ClusterRaiseLevel(CallOf(*context), *request, response));
+  }
   grpc::Status NodeDrain(grpc::ServerContext* context, const admin::NodeDrainRequest* request,
                          admin::NodeDrainResponse* response) override {
     return ToGrpc(backend_.NodeDrain(CallOf(*context), *request, response));

@@ -140,6 +140,12 @@ absl::Status NodeBackend::ClusterRemove(const AdminCall& call,
   return parts_.cluster.Remove(request, call.actor, call.deadline, response);
 }
 
+absl::Status NodeBackend::ClusterRaiseLevel(const AdminCall& call,
+                                            const admin::ClusterRaiseLevelRequest& request,
+                                            admin::ClusterRaiseLevelResponse* response) {
+  return parts_.cluster.RaiseLevel(request, call.actor, call.deadline, response);
+}
+
 absl::Status NodeBackend::NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                                     admin::NodeDrainResponse* response) {
   return parts_.cluster.Drain(request, call.deadline, response);

@@ -64,6 +64,9 @@ class NodeBackend final : public AdminBackend {
                            admin::ClusterMembersResponse* response) override;
   absl::Status ClusterRemove(const AdminCall& call, const admin::ClusterRemoveRequest& request,
                              admin::ClusterMembersResponse* response) override;
+  absl::Status ClusterRaiseLevel(const AdminCall& call,
+                                 const admin::ClusterRaiseLevelRequest& request,
+                                 admin::ClusterRaiseLevelResponse* response) override;
   absl::Status NodeDrain(const AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const AdminCall& call) override;

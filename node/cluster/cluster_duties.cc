@@ -382,7 +382,9 @@ peer_call::Beat ClusterDuties::MakeBeat() const {
     if (row.node == options_.self && !row.removed) beat.set_address(row.address);
   }
   beat.set_version(kVersion);
-  beat.set_feature_level_max(kFeatureLevelMax);
+  beat.set_feature_level_min(parts_.level.build().min);
+  beat.set_feature_level_max(parts_.level.build().max);
+  beat.set_feature_level(parts_.level.agreed());
   beat.set_started_us(absl::ToUnixMicros(started_));
   beat.set_wall_time_us(absl::ToUnixMicros(parts_.clock.Now()));
   const absl::Status ready = parts_.health.MayAccept();

@@ -25,6 +25,7 @@
 #include "node/cluster/leader_placement.h"
 #include "node/cluster/load_watch.h"
 #include "node/cluster/members.h"
+#include "node/control/feature_level.h"
 #include "node/control/policy.h"
 #include "node/delivery/group_duties.h"
 #include "node/groups/control_machine.h"
@@ -46,6 +47,7 @@ class ClusterDuties {
     LoadWatch& load;
     NodeMetrics& metrics;
     const PolicyHolder& policy;
+    const FeatureLevel& level;
     const ControlMachine& control;
     Context& apply;
     // Of queue group i + 1; touched in the apply context.

@@ -7,9 +7,11 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "node/cluster/level_choice.h"
 #include "node/cluster/state_checksum.h"
 #include "node/groups/group_tables.h"
 #include "queue/queue_view.h"
+#include "queue/state/rows.h"
 
 namespace holdfast::node {
 namespace {
@@ -42,7 +44,16 @@ absl::Status ClusterVerbs::Status(admin::ClusterStatusResponse* response) const 
     }
     return totals->messages;
   };
+  facts.state_version_in = [this, &read](GroupId group) -> uint32_t {
+    const std::unique_ptr<raft::StateReader> rows = parts_.store.Reader(group);
+    const absl::StatusOr<uint32_t> version = queue::ReadStateVersion(GroupReader(*rows));
+    if (!version.ok()) read = version.status();
+    return version.value_or(0);
+  };
+  facts.level = parts_.level.agreed();
   facts.now = parts_.clock.SinceBoot();
+  facts.level_possible = HighestSpoken(
+      facts.level, WhatMembersSpeak(parts_.room, parts_.self, parts_.level.build(), facts.now));
   FillClusterStatus(facts, response);
   return read;
 }

@@ -19,6 +19,7 @@
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_view.h"
 #include "node/cluster/members.h"
+#include "node/control/feature_level.h"
 #include "node/delivery/group_duties.h"
 #include "node/peers/peer_room.h"
 #include "node/submit/node_health.h"
@@ -36,6 +37,7 @@ class ClusterVerbs {
     // Proposes to whoever leads the group.
     std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
     PeerRoom& room;
+    const FeatureLevel& level;
     raft::GroupHost& host;
     const raft::Store& store;
     NodeHealth& health;
@@ -69,6 +71,11 @@ class ClusterVerbs {
   absl::Status Remove(const admin::ClusterRemoveRequest& request, const std::string& actor,
                       absl::Time deadline, admin::ClusterMembersResponse* response);
 
+  // Raises the cluster's feature level as far as all members speak, or to what was asked for, and
+  // waits until the queue groups have followed. They do so without the caller, too.
+  absl::Status RaiseLevel(const admin::ClusterRaiseLevelRequest& request, const std::string& actor,
+                          absl::Time deadline, admin::ClusterRaiseLevelResponse* response);
+
   // For a node that asks to begin: has the control group agree; `done` gets the nodes that joined.
   void Admit(NodeId node, const std::string& token,
              std::function<void(absl::StatusOr<peer_call::Answer>)> done);
@@ -91,6 +98,8 @@ class ClusterVerbs {
   // Counts how far the groups are, until `done` says that it is enough.
   absl::Status AwaitMembers(NodeId node, NodeId replaced, bool leaving, absl::Time deadline,
                             admin::ClusterMembersResponse* response) const;
+  absl::Status AwaitLevel(uint32_t level, absl::Time deadline,
+                          admin::ClusterRaiseLevelResponse* response) const;
   absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);
   bool AttemptsIdle() const;
   // Asks the apply context for it, so that rows and mark are of one moment.

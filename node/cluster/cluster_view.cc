@@ -16,6 +16,7 @@ void FillFromBeat(const peer_call::Beat& beat, admin::ClusterNode* node) {
   node->set_hostname(beat.hostname());
   node->set_version(beat.version());
   node->set_feature_level(beat.feature_level_max());
+  node->set_feature_level_min(beat.feature_level_min());
   node->set_not_ready_reason(beat.not_ready_reason());
   for (const peer_call::LedGroup& group : beat.groups()) {
     if (group.group() == 0) {
@@ -97,6 +98,8 @@ const peer_call::LedGroup* LedBy(const ClusterFacts& facts, NodeId leader, Group
 void FillClusterStatus(const ClusterFacts& facts, admin::ClusterStatusResponse* response) {
   response->set_cluster_id(facts.cluster_id);
   response->set_node_id(facts.self.value());
+  response->set_feature_level(facts.level);
+  response->set_feature_level_possible(facts.level_possible);
   for (const NodeId node : facts.nodes) FillNode(facts, node, response->add_nodes());
   for (const raft::GroupStatus& status : facts.groups) {
     admin::ClusterGroup& group = *response->add_groups();
@@ -105,7 +108,10 @@ void FillClusterStatus(const ClusterFacts& facts, admin::ClusterStatusResponse* 
     group.set_home_node_id(HomeOf(status.group, status.voters).value());
     group.set_term(status.term);
     group.set_commit_index(status.commit);
-    if (status.group.value() != 0) group.set_messages(facts.messages_in(status.group));
+    if (status.group != kControlGroup) {
+      group.set_messages(facts.messages_in(status.group));
+      group.set_state_version(facts.state_version_in(status.group));
+    }
     const peer_call::LedGroup* const led = LedBy(facts, status.leader, status.group);
     if (led == nullptr) continue;
     for (const peer_call::Member& member : led->members()) {

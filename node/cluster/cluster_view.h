@@ -28,6 +28,10 @@ struct ClusterFacts {
   std::map<NodeId, HeardBeat> heard;
   std::vector<raft::GroupStatus> groups;
   std::function<uint64_t(GroupId)> messages_in;
+  std::function<uint32_t(GroupId)> state_version_in;
+  // The cluster's feature level, and the highest that all members speak.
+  uint32_t level = 0;
+  uint32_t level_possible = 0;
   absl::Duration now;  // Clock::SinceBoot().
 };
 

@@ -31,6 +31,9 @@ ClusterFacts Facts() {
   facts.nodes = {NodeId{1}, NodeId{2}, NodeId{3}};
   facts.address_of = [](NodeId node) { return "127.0.0.1:" + std::to_string(7100 + node.value()); };
   facts.messages_in = [](GroupId group) { return uint64_t{group.value()} * 10; };
+  facts.state_version_in = [](GroupId group) { return group.value() + 1; };
+  facts.level = 4;
+  facts.level_possible = 5;
   facts.now = absl::Seconds(100);
   facts.own = BeatOf(1, 1'000'000'000);
   return facts;
@@ -57,6 +60,9 @@ TEST(ClusterViewTest, LeadersTellHowFarTheirFollowersAre) {
   EXPECT_EQ(group.leader_node_id(), 2u);
   EXPECT_EQ(group.home_node_id(), 2u);
   EXPECT_EQ(group.messages(), 20u);
+  EXPECT_EQ(group.state_version(), 3u);
+  EXPECT_EQ(response.feature_level(), 4u);
+  EXPECT_EQ(response.feature_level_possible(), 5u);
   ASSERT_EQ(group.members_size(), 3);
   EXPECT_EQ(group.members(0).entries_behind(), 0u);
   EXPECT_EQ(group.members(2).entries_behind(), 50u);

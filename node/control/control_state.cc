@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/text.h"
 #include "node/control/control_rows.h"
+#include "node/control/feature_level.h"
 #include "proto/command.pb.h"
 
 namespace holdfast::node {
@@ -15,6 +16,7 @@ namespace {
 // Keys. Numbers in them are eight bytes, most significant first, so that they sort.
 constexpr std::string_view kCurrentVersionKey = "policy/current";
 constexpr std::string_view kVersionPrefix = "policy/version/";
+constexpr std::string_view kLevelKey = "feature/level";
 constexpr std::string_view kAuditLastKey = "audit/last";
 constexpr std::string_view kAuditPrefix = "audit/line/";
 
@@ -49,6 +51,10 @@ bool HasUnknownFields(const google::protobuf::Message& message) {
   return !reflection->GetUnknownFields(message).empty();
 }
 
+bool IsRise(const command::RaiseFeatureLevel& raise, uint32_t current) {
+  return raise.expected_level() == current && raise.level() > current;
+}
+
 }  // namespace
 
 ControlState::ControlState(ControlTables& tables, ControlOptions options)
@@ -67,6 +73,8 @@ bool ControlState::Knows(const command::Command& command) {
       return !HasUnknownFields(command.admit_node());
     case command::Command::kRemoveNode:
       return !HasUnknownFields(command.remove_node());
+    case command::Command::kRaiseFeatureLevel:
+      return !HasUnknownFields(command.raise_feature_level());
     default:
       return false;
   }
@@ -82,6 +90,8 @@ ControlResult ControlState::Apply(const command::Command& command, int64_t index
     case command::Command::kAdmitNode:
     case command::Command::kRemoveNode:
       return ApplyNodes(command, index);
+    case command::Command::kRaiseFeatureLevel:
+      return ApplyLevel(command.raise_feature_level(), index);
     default:
       AppendAudit(command.audit(), index);
       return ControlResult{ControlVerdict::kApplied, CurrentPolicyVersion()};
@@ -117,6 +127,32 @@ ControlResult ControlState::ApplyNodes(const command::Command& command, int64_t 
   result.nodes_changed = result.verdict == ControlVerdict::kApplied;
   if (result.nodes_changed && !audit.verb().empty()) AppendAudit(audit, index);
   return result;
+}
+
+ControlResult ControlState::ApplyLevel(const command::RaiseFeatureLevel& raise, int64_t index) {
+  ControlResult result{ControlVerdict::kOtherLevel, CurrentPolicyVersion()};
+  const uint32_t current = FeatureLevel();
+  if (!IsRise(raise, current)) return result;
+  WriteCounter(kLevelKey, raise.level());
+  command::Audit audit;
+  audit.set_actor(raise.actor());
+  audit.set_verb("cluster raise-level");
+  audit.set_reason(raise.reason());
+  audit.set_detail(format("from {} to {}", current, raise.level()));
+  audit.set_stamped_us(raise.stamped_us());
+  AppendAudit(audit, index);
+  result.verdict = ControlVerdict::kApplied;
+  result.level_changed = true;
+  return result;
+}
+
+uint32_t ControlState::FeatureLevel() const {
+  const uint64_t level = ReadCounter(kLevelKey);
+  return level == 0 ? kFirstFeatureLevel : static_cast<uint32_t>(level);
+}
+
+bool ControlState::Raises(const command::Command& command) const {
+  return command.has_raise_feature_level() && IsRise(command.raise_feature_level(), FeatureLevel());
 }
 
 uint64_t ControlState::NodesVersion() const { return ControlNodes(tables_).Version(); }

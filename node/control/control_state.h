@@ -1,6 +1,7 @@
 // node/control/control_state.h
 // ControlState is what the nodes agree on about themselves: group 0's state machine. It holds the
-// versions of the policy, nodes that came and went, and the audit trail. It changes only in
+// versions of the policy, nodes that came and went, the feature level, and the audit trail. It
+// changes only in
 // Apply(), one command at a time, in log order; equal histories give equal rows. It does not judge
 // whether a policy makes sense: that is done by the leader before it proposes, for builds may
 // differ in it. Pure: no clock, no luck, no I/O but the rows. Threads: owned by the apply context.
@@ -22,6 +23,7 @@ namespace holdfast::command {
 class Command;
 class SetPolicy;
 class Audit;
+class RaiseFeatureLevel;
 }  // namespace holdfast::command
 
 namespace holdfast::node {
@@ -39,6 +41,7 @@ struct ControlResult {
   uint64_t policy_version = 0;
   bool policy_changed = false;
   bool nodes_changed = false;
+  bool level_changed = false;
 };
 
 struct PolicyVersionRow {
@@ -79,12 +82,17 @@ class ControlState {
   // Nodes that were added or removed since the cluster was formed, by id.
   std::vector<NodeRow> Nodes() const;
   uint64_t NodesVersion() const;
+  // What the cluster has agreed to speak.
+  uint32_t FeatureLevel() const;
+  // Whether the cluster speaks more once `command` is applied.
+  bool Raises(const command::Command& command) const;
   // Oldest first, from `number_from` on.
   std::vector<AuditRow> AuditTrail(uint64_t number_from, uint32_t lines_max) const;
 
  private:
   ControlResult ApplySetPolicy(const command::SetPolicy& set, int64_t index);
   ControlResult ApplyNodes(const command::Command& command, int64_t index);
+  ControlResult ApplyLevel(const command::RaiseFeatureLevel& raise, int64_t index);
   void AppendAudit(const command::Audit& audit, int64_t index);
   uint64_t ReadCounter(std::string_view key) const;
   void WriteCounter(std::string_view key, uint64_t value);

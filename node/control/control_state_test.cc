@@ -290,5 +290,51 @@ TEST(ControlNodesTest, WhoChangedTheMembersIsRecorded) {
   EXPECT_EQ(trail[1].verb, "cluster remove");
 }
 
+command::Command Raise(uint32_t expected, uint32_t level) {
+  command::Command command;
+  command.set_format(1);
+  command::RaiseFeatureLevel& raise = *command.mutable_raise_feature_level();
+  raise.set_expected_level(expected);
+  raise.set_level(level);
+  raise.set_actor("local:carol");
+  raise.set_reason("all upgraded");
+  raise.set_stamped_us(88);
+  return command;
+}
+
+TEST(ControlStateTest, TheFeatureLevelRisesFromTheExpectedOneAndIsAudited) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  EXPECT_EQ(state.FeatureLevel(), 1u);
+  EXPECT_TRUE(state.Raises(Raise(1, 3)));
+  const ControlResult result = state.Apply(Raise(1, 3), 9);
+  EXPECT_EQ(result.verdict, ControlVerdict::kApplied);
+  EXPECT_TRUE(result.level_changed);
+  EXPECT_FALSE(result.policy_changed || result.nodes_changed);
+  EXPECT_EQ(state.FeatureLevel(), 3u);
+  const auto audit = state.AuditTrail(0, 10);
+  ASSERT_EQ(audit.size(), 1u);
+  EXPECT_EQ(audit[0].verb, "cluster raise-level");
+  EXPECT_EQ(audit[0].detail, "from 1 to 3");
+  EXPECT_EQ(audit[0].actor, "local:carol");
+  EXPECT_EQ(audit[0].reason, "all upgraded");
+  EXPECT_EQ(audit[0].index, 9);
+}
+
+TEST(ControlStateTest, TheFeatureLevelNeverFallsAndNoRiseIsTakenTwice) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  state.Apply(Raise(1, 2), 9);
+  for (const auto& [expected, level] :
+       {std::pair{1u, 2u}, {1u, 3u}, {2u, 2u}, {2u, 1u}, {3u, 4u}}) {
+    EXPECT_FALSE(state.Raises(Raise(expected, level)));
+    const ControlResult result = state.Apply(Raise(expected, level), 10);
+    EXPECT_EQ(result.verdict, ControlVerdict::kOtherLevel) << expected << " " << level;
+    EXPECT_FALSE(result.level_changed);
+  }
+  EXPECT_EQ(state.FeatureLevel(), 2u);
+  EXPECT_EQ(state.AuditTrail(0, 10).size(), 1u) << "refusals leave no trace";
+}
+
 }  // namespace
 }  // namespace holdfast::node

@@ -9,6 +9,7 @@
 #include "node/submit/envelope_codec.h"
 #include "queue/queue_view.h"
 #include "queue/state/command_codec.h"
+#include "queue/state/rows.h"
 
 namespace holdfast::node {
 namespace {
@@ -190,11 +191,32 @@ void GroupDuties::Tick() {
     SettleInDoubt();
     FollowQuarantine();
     unreadable_.Tick();
+    FollowLevel();
   }
   if (now >= next_stale_sweep_) AbandonStale();
   const uint64_t version = parts_.policy.Current()->version();
   if (std::exchange(policy_version_, version) != version) scheduler_.OnPolicy();
   RunScheduler();
+}
+
+uint32_t GroupDuties::StateVersion() const {
+  const absl::StatusOr<uint32_t> version = queue::ReadStateVersion(GroupReader(*rows_));
+  HOLDFAST_CHECK(version.ok()) << "queue rows: " << version.status();
+  return *version;
+}
+
+// Again with the next sweep where it was lost.
+void GroupDuties::FollowLevel() {
+  const uint32_t agreed = parts_.level.agreed();
+  if (agreed <= state_version_) return;
+  state_version_ = StateVersion();
+  if (agreed <= state_version_) return;
+  Log(LogLevel::kInfo, "raises_state_version",
+      {{"group", group_.value()}, {"from", state_version_}, {"to", agreed}});
+  command::Command raise;
+  raise.mutable_raise_state_version()->set_version(agreed);
+  raise.mutable_raise_state_version()->set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  recorder_->Propose(std::move(raise), {});
 }
 
 void GroupDuties::Wake() {

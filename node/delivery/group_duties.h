@@ -1,8 +1,8 @@
 // node/delivery/group_duties.h
 // GroupDuties is what the leader of a queue group does for its mail: lets the scheduler grant,
 // starts attempts, records intents and outcomes, waits for what is in doubt and then settles it by
-// policy, abandons submissions that were left half way, and holds messages that seem to crash the
-// node (AttemptNotes).
+// policy, abandons submissions that were left half way, holds messages that seem to crash the node
+// (AttemptNotes), and raises the group's state version when the cluster's feature level has risen.
 //
 // When leadership ends, attempts short of their dot are cut; those past it go on, and their
 // outcomes are recorded with whoever leads by then. Before a planned transfer the same happens
@@ -28,6 +28,7 @@
 #include "base/clock.h"
 #include "base/context.h"
 #include "base/random.h"
+#include "node/control/feature_level.h"
 #include "node/control/policy.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
@@ -60,6 +61,7 @@ struct DutyParts {
   Context& apply;
   const raft::Store& store;
   const PolicyHolder& policy;
+  const FeatureLevel& level;
   const Clock& clock;
   NodeMetrics& metrics;
   AttemptRunner& runner;
@@ -120,6 +122,9 @@ class GroupDuties {
   // Which of these attempts of this life are not settled yet.
   std::vector<uint64_t> UnderWay(uint64_t boot_id, const std::vector<uint64_t>& attempts) const;
 
+  // What the group's commands and rows may be, by its rows.
+  uint32_t StateVersion() const;
+
   bool leads() const { return leads_; }
   // Nothing is under way and nothing waits to be recorded.
   bool idle() const;
@@ -144,6 +149,8 @@ class GroupDuties {
   bool MayStart(const AttemptTask& task) const {
     return MayAttempt() && task.leadership == leadership_;
   }
+  // Once the control group permits it, the group goes there by an entry of its own log.
+  void FollowLevel();
   void ReportNotSent(const std::shared_ptr<AttemptTask>& task);
   void FollowHandOver();
   void TellFailedHandOver();
@@ -188,6 +195,7 @@ class GroupDuties {
   bool waking_ = false;
   bool clock_off_ = false;
   uint64_t policy_version_ = 0;
+  uint32_t state_version_ = kFirstFeatureLevel;  // When it was read last.
   // Attempts of this life, from grant to recorded outcome, by attempt id.
   std::map<uint64_t, queue::UnitKey> under_way_;
   // Granted, and to be held instead of attempted, by attempt id.

@@ -20,6 +20,7 @@ std::string EndOfPrefix(std::string_view prefix) {
 }
 
 constexpr size_t kScanRowsMax = 100'000;
+constexpr std::string_view kWhatIsAtALevel = "this cluster";
 
 // The control group's rows, read through a batch or through committed state.
 class BatchTables final : public ControlTables {
@@ -61,13 +62,16 @@ std::vector<NodeRow> ReadNodes(const raft::StateReader& rows) {
 }
 
 ControlMachine::ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                               Admission& admission, NodesCallback on_nodes)
+                               Admission& admission, FeatureLevel& level, NodesCallback on_nodes)
     : reader_(std::move(reader)),
       holder_(holder),
       admission_(admission),
+      level_(level),
       on_nodes_(std::move(on_nodes)) {}
 
 absl::Status ControlMachine::Load() {
+  HOLDFAST_RETURN_IF_ERROR(level_.Check(StoredLevel(), kWhatIsAtALevel));
+  PublishLevel();
   HOLDFAST_RETURN_IF_ERROR(Publish());
   PublishNodes();
   return absl::OkStatus();
@@ -79,6 +83,17 @@ void ControlMachine::PublishNodes() {
   on_nodes_(state.Nodes(), state.NodesVersion());
 }
 
+uint32_t ControlMachine::StoredLevel() const {
+  BatchTables tables(*reader_, nullptr);
+  return ControlState(tables).FeatureLevel();
+}
+
+void ControlMachine::PublishLevel() {
+  const uint32_t level = StoredLevel();
+  if (level != level_.agreed()) Log(LogLevel::kInfo, "feature_level", {{"level", level}});
+  level_.Agree(level);
+}
+
 absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {
   command::Command command;
   HOLDFAST_CHECK(
@@ -88,10 +103,15 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
       << "control command at " << entry.index
       << " is newer than this build: upgrade this node before the cluster uses new features";
   BatchTables tables(batch, &batch);
+  if (ControlState(tables).Raises(command)) {
+    HOLDFAST_RETURN_IF_ERROR(
+        level_.CheckOrEnd(command.raise_feature_level().level(), kWhatIsAtALevel));
+  }
   const ControlResult result =
       ControlState(tables).Apply(command, static_cast<int64_t>(entry.index));
   policy_changed_ |= result.policy_changed;
   nodes_changed_ |= result.nodes_changed;
+  level_changed_ |= result.level_changed;
   switch (result.verdict) {
     case ControlVerdict::kApplied:
       return absl::OkStatus();
@@ -117,6 +137,9 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
       return absl::FailedPreconditionError(
           "this node is just taking the place of another one: let that finish, or let a third one "
           "join in its place");
+    case ControlVerdict::kOtherLevel:
+      return absl::AbortedError(
+          "the cluster's feature level was raised meanwhile: look at `holdfast cluster status`");
   }
   return absl::InternalError("unknown verdict");
 }
@@ -124,6 +147,7 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
 void ControlMachine::OnCommitted(raft::LogIndex /*last*/) {
   if (std::exchange(policy_changed_, false)) PublishOrLog();
   if (std::exchange(nodes_changed_, false)) PublishNodes();
+  if (std::exchange(level_changed_, false)) PublishLevel();
 }
 
 absl::Status ControlMachine::LiveBodies(const raft::StateReader& /*rows*/,
@@ -134,6 +158,9 @@ absl::Status ControlMachine::LiveBodies(const raft::StateReader& /*rows*/,
 void ControlMachine::OnSnapshotInstalled(raft::LogIndex /*last*/) {
   policy_changed_ = false;
   nodes_changed_ = false;
+  level_changed_ = false;
+  if (!level_.CheckOrEnd(StoredLevel(), kWhatIsAtALevel).ok()) return;
+  PublishLevel();
   PublishOrLog();
   PublishNodes();
 }

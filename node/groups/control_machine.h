@@ -3,9 +3,10 @@
 // with the group's rows as tables, and publishes the policy that results.
 // Threads:  owned by the apply context, but for the questions at the end, which read committed rows
 //           and are thread-safe.
-// Lifetime: reader, holder and admission outlive it.
+// Lifetime: reader, holder, admission and level outlive it.
 // Errors:   a command that this build does not know ends the process (skipping it would fork the
-//           cluster); rows that can't be read do too.
+//           cluster), and so does a feature level that it does not speak (FeatureLevel); rows that
+//           can't be read do too.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "node/control/control_state.h"
+#include "node/control/feature_level.h"
 #include "node/control/policy.h"
 #include "node/submit/admission.h"
 #include "raft/host/state_machine.h"
@@ -33,9 +35,10 @@ class ControlMachine final : public raft::StateMachine {
   // `on_nodes` gets the list of nodes that came and went: from Load(), and on the apply context
   // when it changes.
   ControlMachine(std::unique_ptr<raft::StateReader> reader, PolicyHolder& holder,
-                 Admission& admission, NodesCallback on_nodes);
+                 Admission& admission, FeatureLevel& level, NodesCallback on_nodes);
 
-  // Publishes the stored policy, or the default one, and the nodes. Before the host starts.
+  // Publishes the stored policy, or the default one, the nodes and the feature level. Before the
+  // host starts. kUnimplemented: this build does not speak that level.
   absl::Status Load();
 
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override;
@@ -43,7 +46,7 @@ class ControlMachine final : public raft::StateMachine {
   void OnLeaderChange(bool leader, raft::Term term) override;
   // The control group has none.
   absl::Status LiveBodies(const raft::StateReader& rows, const BodyVisitor& visit) const override;
-  // Publishes the policy that came with it.
+  // Publishes what came with it.
   void OnSnapshotInstalled(raft::LogIndex last) override;
 
   bool leads() const { return leads_.load(std::memory_order_acquire); }
@@ -56,16 +59,20 @@ class ControlMachine final : public raft::StateMachine {
  private:
   absl::Status Publish();
   void PublishNodes();
+  uint32_t StoredLevel() const;
+  void PublishLevel();
   // A stored policy that is not usable is logged: the former one stays in effect.
   void PublishOrLog();
 
   const std::unique_ptr<raft::StateReader> reader_;
   PolicyHolder& holder_;
   Admission& admission_;
+  FeatureLevel& level_;
   const NodesCallback on_nodes_;
   std::atomic<bool> leads_{false};
   bool policy_changed_ = false;
   bool nodes_changed_ = false;
+  bool level_changed_ = false;
 };
 
 }  // namespace holdfast::node

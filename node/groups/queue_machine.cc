@@ -4,12 +4,18 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/text.h"
 #include "node/groups/group_tables.h"
 #include "proto/command.pb.h"
 #include "queue/state/command_codec.h"
 #include "queue/state/row_bodies.h"
+#include "queue/state/rows.h"
 
 namespace holdfast::node {
+
+std::string QueueMachine::Name() const { return format("group {}", group_.value()); }
+
+absl::Status QueueMachine::Load() const { return level_.Check(duties_.StateVersion(), Name()); }
 
 absl::Status QueueMachine::Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) {
   const absl::StatusOr<command::Command> command = queue::DecodeCommand(entry.command);
@@ -22,6 +28,12 @@ absl::Status QueueMachine::Apply(const raft::CommittedEntry& entry, raft::StateB
     bodies.push_back({body.key.index, body.key.term, body.key.ordinal, body.bytes, body.crc32c});
   }
   GroupTables tables(batch);
+  if (command->has_raise_state_version()) {
+    const uint32_t version = command->raise_state_version().version();
+    if (version > queue::ReadStateVersion(tables).value_or(version)) {
+      HOLDFAST_RETURN_IF_ERROR(level_.CheckOrEnd(version, Name()));
+    }
+  }
   queue::ApplyResult result = state_.Apply(entry.index, entry.term, *command, bodies, tables);
   HOLDFAST_CHECK(tables.status().ok()) << "queue rows: " << tables.status();
   for (const queue::BodyRef& body : result.ended_bodies) {
@@ -59,6 +71,8 @@ absl::Status QueueMachine::LiveBodies(const raft::StateReader& rows,
 void QueueMachine::OnSnapshotInstalled(raft::LogIndex /*last*/) {
   HOLDFAST_CHECK(!duties_.leads()) << "group " << group_ << ": a leader was sent a snapshot";
   events_.clear();
+  // Returns where the node takes a moment to end.
+  (void)level_.CheckOrEnd(duties_.StateVersion(), Name());
 }
 
 }  // namespace holdfast::node

@@ -17,9 +17,6 @@
 namespace holdfast::node {
 
 inline constexpr uint32_t kPeerCallFormat = 1;
-// This build speaks all feature levels from ... to; peers without one in common refuse each other.
-inline constexpr uint32_t kFeatureLevelMin = 1;
-inline constexpr uint32_t kFeatureLevelMax = 1;
 
 inline constexpr int kAttemptsPerQuestionMax = 1000;
 inline constexpr int kGroupsPerBeatMax = 4096;

@@ -51,8 +51,8 @@ std::string PeerGate::Hello(NodeId peer) {
   hello.set_heartbeat_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.heartbeat)));
   hello.set_election_min_us(static_cast<uint64_t>(absl::ToInt64Microseconds(timing_.election_min)));
   hello.set_wall_time_us(absl::ToUnixMicros(clock_.Now()));
-  hello.set_feature_level_min(kFeatureLevelMin);
-  hello.set_feature_level_max(kFeatureLevelMax);
+  hello.set_feature_level_min(level_.build().min);
+  hello.set_feature_level_max(level_.build().max);
   if (raft::GroupHost* const host = host_.load(std::memory_order_acquire)) {
     for (const raft::Acknowledgement& given : host->AcknowledgedBy(peer)) {
       if (hello.acknowledged_size() == kGroupsPerHelloMax) break;
@@ -148,15 +148,7 @@ absl::Status PeerGate::CheckHello(NodeId peer, const peer_call::Hello& hello) {
                          peer.value(), absl::FormatDuration(apart),
                          absl::FormatDuration(kClockDifferenceMax)));
   }
-  if (said->feature_level_min() > kFeatureLevelMax ||
-      said->feature_level_max() < kFeatureLevelMin) {
-    return refuse(absl::StatusCode::kUnimplemented,
-                  format("node {} speaks feature levels {} to {}, this build {} to {}: upgrade the "
-                         "older one first",
-                         peer.value(), said->feature_level_min(), said->feature_level_max(),
-                         kFeatureLevelMin, kFeatureLevelMax));
-  }
-  return absl::OkStatus();
+  return level_.CheckPeer(peer, {said->feature_level_min(), said->feature_level_max()});
 }
 
 void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {

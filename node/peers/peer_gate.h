@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/mutex.h"
 #include "node/config/settings.h"
+#include "node/control/feature_level.h"
 #include "node/peers/peer_calls.h"
 #include "raft/host/ack_memory.h"
 #include "raft/host/group_host.h"
@@ -46,7 +47,9 @@ inline constexpr absl::Duration kClockDifferenceMax = absl::Seconds(30);
 
 class PeerGate final : public raft::PeerHandler {
  public:
-  PeerGate(const TimingSettings& timing, const Clock& clock) : timing_(timing), clock_(clock) {}
+  // What it is given outlives it.
+  PeerGate(const TimingSettings& timing, const FeatureLevel& level, const Clock& clock)
+      : timing_(timing), level_(level), clock_(clock) {}
 
   // Calls of that kind go there from now on; until then they answer kUnavailable.
   void Serve(peer_call::Request::KindCase kind, CallServer server);
@@ -66,7 +69,8 @@ class PeerGate final : public raft::PeerHandler {
 
   std::string Hello(NodeId peer) override;
   // kFailedPrecondition: other timers, a clock too far off, a node that was removed, or one of
-  // another incarnation. kUnimplemented: no common features. kDataLoss: see OnAmnesia().
+  // another incarnation. kUnimplemented: its build does not speak the cluster's feature level.
+  // kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
@@ -85,6 +89,7 @@ class PeerGate final : public raft::PeerHandler {
   absl::Status Greet(raft::GroupHost& host, NodeId peer, const Promises& promised);
 
   const TimingSettings timing_;
+  const FeatureLevel& level_;
   const Clock& clock_;
   std::function<void(const absl::Status&)> on_amnesia_;
   std::atomic<raft::GroupHost*> host_{nullptr};

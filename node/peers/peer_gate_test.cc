@@ -27,18 +27,19 @@ class PeerGateTest : public testing::Test {
   }
 
   ManualClock clock_{absl::FromUnixSeconds(1'000'000)};
-  PeerGate gate_{TimingSettings{}, clock_};
+  FeatureLevel level_{{1, 2}, [](const absl::Status&) {}};
+  PeerGate gate_{TimingSettings{}, level_, clock_};
 };
 
 TEST_F(PeerGateTest, NodesThatAgreeTalk) {
-  PeerGate other(TimingSettings{}, clock_);
+  PeerGate other(TimingSettings{}, level_, clock_);
   EXPECT_TRUE(Hear(other).ok());
 }
 
 TEST_F(PeerGateTest, OtherTimersAreRefusedByName) {
   TimingSettings timing;
   timing.heartbeat = absl::Milliseconds(100);
-  PeerGate other(timing, clock_);
+  PeerGate other(timing, level_, clock_);
   const absl::Status refused = Hear(other);
   EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_NE(Message(refused).find("heartbeat 100 ms"), std::string_view::npos) << refused;
@@ -46,14 +47,14 @@ TEST_F(PeerGateTest, OtherTimersAreRefusedByName) {
 
 TEST_F(PeerGateTest, AClockFarOffIsRefused) {
   ManualClock fast(absl::FromUnixSeconds(1'000'031));
-  PeerGate other(TimingSettings{}, fast);
+  PeerGate other(TimingSettings{}, level_, fast);
   EXPECT_EQ(Hear(other).code(), absl::StatusCode::kFailedPrecondition);
   fast.JumpWall(-absl::Seconds(1));
   EXPECT_TRUE(Hear(other).ok());
 }
 
 TEST_F(PeerGateTest, AnotherIncarnationIsRefusedOnceBothHaveBegun) {
-  PeerGate other(TimingSettings{}, clock_);
+  PeerGate other(TimingSettings{}, level_, clock_);
   other.SetLife(/*begun=*/true, std::string(32, 'a'));
   EXPECT_TRUE(Hear(other).ok()) << "this node has not begun";
   gate_.SetLife(/*begun=*/true, "");
@@ -71,11 +72,21 @@ TEST_F(PeerGateTest, AnotherIncarnationIsRefusedOnceBothHaveBegun) {
   EXPECT_TRUE(Hear(other).ok()) << "the other node has not begun";
 }
 
-TEST_F(PeerGateTest, AnUnknownFeatureLevelIsRefused) {
-  peer_call::Hello hello = *DecodeHello(gate_.Hello(kPeer));
-  hello.set_feature_level_min(kFeatureLevelMax + 1);
-  hello.set_feature_level_max(kFeatureLevelMax + 2);
-  EXPECT_EQ(gate_.OnHello(kPeer, EncodeHello(hello)).code(), absl::StatusCode::kUnimplemented);
+TEST_F(PeerGateTest, WhoDoesNotSpeakTheClustersLevelIsRefused) {
+  const FeatureLevel old_build({1, 1}, [](const absl::Status&) {});
+  const FeatureLevel new_build({2, 3}, [](const absl::Status&) {});
+  PeerGate old_node(TimingSettings{}, old_build, clock_);
+  PeerGate new_node(TimingSettings{}, new_build, clock_);
+  EXPECT_TRUE(Hear(old_node).ok());
+  const absl::Status too_new = Hear(new_node);
+  EXPECT_EQ(too_new.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_NE(Message(too_new).find("node 2 speaks feature levels 2 to 3, and this cluster is at "
+                                  "level 1"),
+            std::string_view::npos)
+      << too_new;
+  level_.Agree(2);
+  EXPECT_EQ(Hear(old_node).code(), absl::StatusCode::kUnimplemented);
+  EXPECT_TRUE(Hear(new_node).ok());
   EXPECT_EQ(gate_.OnHello(kPeer, "\xff").code(), absl::StatusCode::kInvalidArgument);
 }
 

@@ -64,11 +64,12 @@ class Round {
 
 }  // namespace
 
-PeerRoom::PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups)
+PeerRoom::PeerRoom(const NodeSettings& settings, const FeatureLevel& level, const Clock& clock,
+                   uint32_t queue_groups)
     : settings_(settings),
       clock_(clock),
       queue_groups_(queue_groups),
-      gate_(settings.timing, clock),
+      gate_(settings.timing, level, clock),
       book_(settings.node_id, FilePeers(settings)) {}
 
 PeerRoom::~PeerRoom() { Stop(); }

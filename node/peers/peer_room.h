@@ -11,7 +11,7 @@
 //
 // Threads:  Start(), Form(), Open() and Stop() from one thread, Tick() and SetNodes() from the
 //           ticker. The rest is thread-safe.
-// Lifetime: settings and clock outlive it; the host outlives Stop().
+// Lifetime: settings, level and clock outlive it; the host outlives Stop().
 #pragma once
 
 #include <absl/time/time.h>
@@ -43,7 +43,8 @@ struct FirstNodes {
 
 class PeerRoom final : public Peers {
  public:
-  PeerRoom(const NodeSettings& settings, const Clock& clock, uint32_t queue_groups);
+  PeerRoom(const NodeSettings& settings, const FeatureLevel& level, const Clock& clock,
+           uint32_t queue_groups);
   ~PeerRoom() override;  // Stop().
 
   bool alone() const override { return !settings_.cluster.has_value(); }

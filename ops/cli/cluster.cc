@@ -90,9 +90,22 @@ void PrintNodes(const admin::ClusterStatusResponse& status, std::ostream& out) {
   }
 }
 
+std::string LevelAdvice(const admin::ClusterStatusResponse& status) {
+  if (status.feature_level_possible() > status.feature_level()) {
+    return format(" (all nodes speak {}: `holdfast cluster raise-level`)",
+                  status.feature_level_possible());
+  }
+  for (const admin::ClusterGroup& group : status.groups()) {
+    if (group.group() == 0 || group.state_version() >= status.feature_level()) continue;
+    return format(" (group {} is still at {})", group.group(), group.state_version());
+  }
+  return "";
+}
+
 void PrintCluster(const admin::ClusterStatusResponse& status, std::ostream& out) {
-  out << format("cluster {}, as node {} sees it (*)\n\n", Shown(status.cluster_id()),
-                status.node_id());
+  out << format("cluster {}, as node {} sees it (*); feature level {}{}\n\n",
+                Shown(status.cluster_id()), status.node_id(), status.feature_level(),
+                LevelAdvice(status));
   PrintNodes(status, out);
   out << '\n';
   Table groups({{"GROUP"},
@@ -336,6 +349,7 @@ void AddCluster(CLI::App& app, Session& session) {
   AddTransfer(*cluster, session);
   AddJoin(*cluster, session);
   AddRemove(*cluster, session);
+  AddRaiseLevel(*cluster, session);
   AddRecover(*cluster, session);
 }
 

@@ -86,6 +86,7 @@ class Session {
 // One for each noun: adds its verbs to `app`.
 void AddStatus(CLI::App& app, Session& session);
 void AddCluster(CLI::App& app, Session& session);
+void AddRaiseLevel(CLI::App& cluster, Session& session);
 void AddRecover(CLI::App& cluster, Session& session);
 void AddNode(CLI::App& app, Session& session);
 void AddQueue(CLI::App& app, Session& session);

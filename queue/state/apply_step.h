@@ -88,6 +88,7 @@ class ApplyStep {
   absl::Status RetryOne(const QueueId& id, MessageRow& message);
   absl::Status RerouteOne(const QueueId& id, MessageRow& message);
   absl::Status Warn(const command::Warn& warn);
+  absl::Status RaiseVersion(const command::RaiseStateVersion& raise);
   absl::Status Bounce(const command::Bounce& bounce);
   void EndAllUnits(const QueueId& id, const MessageRow& message, rows::RecipientRow::End end,
                    const rows::AuditRow& audit, int64_t now_us);

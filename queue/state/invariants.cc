@@ -81,8 +81,17 @@ class Checker {
       case KeyFamily::kTotals:
         if (!DecodeRow(value, &totals_).ok()) Say("totals: unreadable");
         return;
+      case KeyFamily::kStateVersion:
+        return TakeVersion(value);
     }
     Say("a row of no family known");
+  }
+
+  void TakeVersion(std::string_view value) {
+    rows::StateVersionRow row;
+    if (!DecodeRow(value, &row).ok() || row.version() <= kFirstStateVersion) {
+      Say("state version: unreadable, or the first one");
+    }
   }
 
   void TakeIndex(std::string_view key, std::string_view value) {

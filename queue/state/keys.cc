@@ -142,6 +142,8 @@ std::string UnconfirmedRingKey(uint64_t number) {
 
 std::string AuditKey(uint64_t number) { return WithNumber(KeyFamily::kAudit, number); }
 
+std::string StateVersionKey() { return FamilyPrefix(KeyFamily::kStateVersion); }
+
 std::string TotalsKey() { return FamilyPrefix(KeyFamily::kTotals); }
 
 std::string DestinationKey(std::string_view destination, uint16_t pool) {

@@ -15,6 +15,7 @@
 //   N  number                                        UnconfirmedRingRow
 //   X  number                                        AuditRow
 //   T                                                TotalsRow
+//   S                                                StateVersionRow
 //
 // Threads: any; pure.
 #pragma once
@@ -43,6 +44,7 @@ enum class KeyFamily : char {
   kUnconfirmedRing = 'N',
   kAudit = 'X',
   kTotals = 'T',
+  kStateVersion = 'S',
 };
 
 inline constexpr char kKeyFormat = 1;
@@ -76,6 +78,7 @@ std::string UnconfirmedKey(std::string_view sha256);
 std::string UnconfirmedRingKey(uint64_t number);
 std::string AuditKey(uint64_t number);
 std::string TotalsKey();
+std::string StateVersionKey();
 std::string DestinationKey(std::string_view destination, uint16_t pool = kDefaultPool);
 std::string WakeKey(int64_t wake_us, std::string_view destination, uint16_t pool = kDefaultPool);
 

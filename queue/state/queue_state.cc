@@ -74,11 +74,15 @@ ApplyResult ApplyStep::Run() {
     case Kind::kConfirm:
       result_.verdict = Confirm(command_.confirm());
       break;
+    case Kind::kRaiseStateVersion:
+      result_.verdict = RaiseVersion(command_.raise_state_version());
+      break;
     case Kind::kSetPolicy:
     case Kind::kAudit:
     case Kind::kAddNode:
     case Kind::kAdmitNode:
     case Kind::kRemoveNode:
+    case Kind::kRaiseFeatureLevel:
     case Kind::KIND_NOT_SET:
       result_.verdict = absl::InvalidArgumentError("not a command of a queue group");
       break;
@@ -88,6 +92,16 @@ ApplyResult ApplyStep::Run() {
     if (!adopted_[i]) result_.ended_bodies.push_back(bodies_[i]);
   }
   return std::move(result_);
+}
+
+absl::Status ApplyStep::RaiseVersion(const command::RaiseStateVersion& raise) {
+  const absl::StatusOr<uint32_t> current = ReadStateVersion(tables_);
+  HOLDFAST_CHECK(current.ok()) << current.status();
+  if (raise.version() <= *current) return absl::AlreadyExistsError("the group is there already");
+  rows::StateVersionRow row;
+  row.set_version(raise.version());
+  tables_.Put(StateVersionKey(), EncodeRow(row));
+  return absl::OkStatus();
 }
 
 absl::Status ApplyStep::TakeItems(std::vector<absl::Status> items) {

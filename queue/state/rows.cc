@@ -68,6 +68,14 @@ absl::StatusOr<rows::TotalsRow> ReadTotals(const TablesReader& reader) {
   return row;
 }
 
+absl::StatusOr<uint32_t> ReadStateVersion(const TablesReader& reader) {
+  absl::StatusOr<rows::StateVersionRow> row =
+      ReadRow<rows::StateVersionRow>(reader, StateVersionKey());
+  if (row.status().code() == kAbsent) return kFirstStateVersion;
+  HOLDFAST_RETURN_IF_ERROR(row.status());
+  return row->version();
+}
+
 BodyRef FromRow(const rows::BodyRefRow& row) {
   return {row.index(), row.term(), row.ordinal(), row.bytes(), row.crc32c()};
 }

@@ -4,6 +4,7 @@
 // Threads: any.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -26,6 +27,7 @@ class BodyRefRow;
 namespace holdfast::queue {
 
 inline constexpr char kRowFormat = 1;
+inline constexpr uint32_t kFirstStateVersion = 1;  // Of a group that was never raised.
 
 std::string EncodeRow(const google::protobuf::MessageLite& row);
 // kDataLoss: not this row. kUnimplemented: of a newer format.
@@ -40,6 +42,8 @@ absl::StatusOr<rows::UnitRow> ReadUnit(const TablesReader& reader, const UnitKey
 absl::StatusOr<rows::DestinationRow> ReadDestination(const TablesReader& reader,
                                                      std::string_view destination);
 absl::StatusOr<rows::TotalsRow> ReadTotals(const TablesReader& reader);
+// Of the group: what its commands and rows may be; see command::RaiseStateVersion.
+absl::StatusOr<uint32_t> ReadStateVersion(const TablesReader& reader);
 
 BodyRef FromRow(const rows::BodyRefRow& row);
 rows::BodyRefRow ToRow(const BodyRef& body);

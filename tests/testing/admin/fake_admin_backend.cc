@@ -219,6 +219,21 @@ absl::Status FakeAdminBackend::ClusterRemove(const node::AdminCall& call,
   return absl::OkStatus();
 }
 
+// Level 9 is slow.
+absl::Status FakeAdminBackend::ClusterRaiseLevel(const node::AdminCall& call,
+                                                 const admin::ClusterRaiseLevelRequest& request,
+                                                 admin::ClusterRaiseLevelResponse* response) {
+  MutexLock lock(mutex_);
+  HOLDFAST_RETURN_IF_ERROR(
+      Note(call, format("cluster raise-level {} {}", request.level(), request.reason())));
+  response->set_before(1);
+  response->set_level(request.level() == 0 ? 2 : request.level());
+  response->set_queue_groups(12);
+  response->set_queue_groups_there(request.level() == 9 ? 5 : 12);
+  response->set_done(request.level() != 9);
+  return absl::OkStatus();
+}
+
 absl::Status FakeAdminBackend::NodeDrain(const node::AdminCall& call,
                                          const admin::NodeDrainRequest& request,
                                          admin::NodeDrainResponse* response) {

@@ -45,6 +45,9 @@ class FakeAdminBackend final : public node::AdminBackend {
   absl::Status ClusterRemove(const node::AdminCall& call,
                              const admin::ClusterRemoveRequest& request,
                              admin::ClusterMembersResponse* response) override;
+  absl::Status ClusterRaiseLevel(const node::AdminCall& call,
+                                 const admin::ClusterRaiseLevelRequest& request,
+                                 admin::ClusterRaiseLevelResponse* response) override;
   absl::Status NodeDrain(const node::AdminCall& call, const admin::NodeDrainRequest& request,
                          admin::NodeDrainResponse* response) override;
   absl::Status NodeUndrain(const node::AdminCall& call) override;
