@@ -20,6 +20,9 @@ enum class NodeMutation : uint8_t {
   kForgetOutcomes = 7,      // Who ceases to lead forgets the outcomes that are not recorded.
   kOutcomeTwice = 8,        // An attempt's outcome is recorded as often as it comes.
   kForgetReplays = 9,       // After a restart replays are not looked for.
+  kRaiseUnasked = 10,       // The feature level is raised, whatever the members' builds speak.
+  kSkipForeign = 11,        // A node skips what raises a group beyond its build, and goes on.
+  kRaiseEarly = 12,         // A group's leader goes as far as its own build speaks.
 };
 
 }  // namespace holdfast::node

@@ -34,10 +34,7 @@ void ClusterDuties::Tick() {
     parts_.leaders.SetElsewhere(group.group, elsewhere ? group.leader : NodeId{});
   }
   parts_.room.Tick();
-  const bool pending =
-      !options_.seed_policy_text.empty() && parts_.policy.Current()->version() == 0;
-  parts_.health.SetPolicyPending(pending);
-  if (pending && !clock_off_) SeedPolicy();
+  FollowPolicy(groups);
   const absl::Duration now = parts_.clock.SinceBoot();
   if (now < next_balance_) return;
   next_balance_ = now + kBalanceInterval;
@@ -52,6 +49,25 @@ void ClusterDuties::Tick() {
   }
   ChangeMembers(groups);
   Place(groups, now);
+}
+
+void ClusterDuties::FollowPolicy(const std::vector<raft::GroupStatus>& groups) {
+  const bool none = parts_.policy.Current()->version() == 0;
+  const bool to_seed = none && !options_.seed_policy_text.empty();
+  bool known = !to_seed;
+  if (none) {
+    for (const raft::GroupStatus& group : groups) {
+      // Nothing of the control group has come here yet.
+      if (group.group == kControlGroup && group.applied == raft::LogIndex{}) known = false;
+    }
+    for (const NodeId node : parts_.room.nodes()) {
+      const std::optional<HeardBeat> beat = parts_.room.beats().Of(node);
+      if (beat && beat->beat.policy_version() > 0) known = false;
+    }
+  }
+  parts_.policy.SetKnown(known);
+  parts_.health.SetPolicyPending(!known);
+  if (to_seed && !clock_off_) SeedPolicy();
 }
 
 std::optional<HeardBeat> ClusterDuties::HeardLately(NodeId node) const {
@@ -253,6 +269,8 @@ bool ClusterDuties::MayTake(NodeId node) const {
   }
   const std::optional<HeardBeat> heard = HeardLately(node);
   if (!heard || heard->beat.draining()) return false;
+  // It has not heard of the policy, so it attempts nothing.
+  if (heard->beat.policy_version() == 0 && parts_.policy.Current()->version() > 0) return false;
   const peer_call::Fitness& fitness = heard->beat.fitness();
   return !fitness.overloaded() && !fitness.recovering() && !fitness.clock_off();
 }

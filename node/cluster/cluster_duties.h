@@ -46,7 +46,7 @@ class ClusterDuties {
     NodeHealth& health;
     LoadWatch& load;
     NodeMetrics& metrics;
-    const PolicyHolder& policy;
+    PolicyHolder& policy;
     const FeatureLevel& level;
     const ControlMachine& control;
     Context& apply;
@@ -89,6 +89,8 @@ class ClusterDuties {
   bool draining() const { return draining_.load(std::memory_order_relaxed); }
 
  private:
+  // See PolicyHolder::known().
+  void FollowPolicy(const std::vector<raft::GroupStatus>& groups);
   void SeedPolicy();
   // Once a second, what follows from how this node and the others are.
   void LookAround(const std::vector<raft::GroupStatus>& groups, absl::Duration now);
@@ -110,7 +112,8 @@ class ClusterDuties {
   void HandOverLed(const std::vector<raft::GroupStatus>& groups);
   // The best other voter to lead; 0: none is fit.
   NodeId BestFollower(const raft::GroupStatus& group) const;
-  // It was heard from lately, stays, trusts its clock, and neither is overloaded nor was lately.
+  // It was heard from lately, stays, trusts its clock, knows a policy, and neither is overloaded nor
+  // was lately.
   bool MayTake(NodeId node) const;
   // It says that it does not stand for election, not even when a leader asks it to.
   bool Refuses(NodeId node) const;

@@ -10,6 +10,7 @@
 // Lifetime: references into a snapshot live as long as it does.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -55,7 +56,14 @@ class PolicyHolder {
   // Takes effect for every decision that starts from now on.
   void Publish(std::shared_ptr<const PolicySnapshot> snapshot);
 
+  // Whether that is the cluster's, and not only the default one of a node that has not heard of the
+  // cluster's yet: one that has just joined, or a cluster that is about to take one over. Mail would
+  // be sent past the routes, and limits would not hold. False until ClusterDuties knows.
+  bool known() const { return known_.load(std::memory_order_acquire); }
+  void SetKnown(bool known) { known_.store(known, std::memory_order_release); }
+
  private:
+  std::atomic<bool> known_{false};
   mutable Mutex mutex_;
   std::shared_ptr<const PolicySnapshot> current_ ABSL_GUARDED_BY(mutex_);
 };

@@ -185,7 +185,7 @@ void GroupDuties::Tick() {
   if (!leads_) return;
   FollowHandOver();
   const absl::Duration now = parts_.clock.SinceBoot();
-  if (clock_off_) return;
+  if (clock_off_ || !parts_.policy.known()) return;
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepInterval;
     SettleInDoubt();
@@ -207,7 +207,8 @@ uint32_t GroupDuties::StateVersion() const {
 
 // Again with the next sweep where it was lost.
 void GroupDuties::FollowLevel() {
-  const uint32_t agreed = parts_.level.agreed();
+  const bool early = options_.mutation == NodeMutation::kRaiseEarly;
+  const uint32_t agreed = early ? parts_.level.build().max : parts_.level.agreed();
   if (agreed <= state_version_) return;
   state_version_ = StateVersion();
   if (agreed <= state_version_) return;

@@ -144,7 +144,9 @@ class GroupDuties {
   void EndGrant(const queue::UnitKey& key, uint64_t attempt_id, queue::AttemptEnded::Kind kind,
                 std::string text);
   // This node leads, and will for a while.
-  bool MayAttempt() const { return leads_ && !hand_over_ && !draining_ && !clock_off_; }
+  bool MayAttempt() const {
+    return leads_ && !hand_over_ && !draining_ && !clock_off_ && parts_.policy.known();
+  }
   // `task` was granted in this leadership: what other leaders did meanwhile it can't know.
   bool MayStart(const AttemptTask& task) const {
     return MayAttempt() && task.leadership == leadership_;

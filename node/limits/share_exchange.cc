@@ -179,7 +179,8 @@ peer_call::Answer ShareExchange::Answer(NodeId peer, const peer_call::Shares& as
     const GroupId group = CoordinatorGroup(one.destination(), options_.queue_groups);
     auto [place, is_new] = coordinators.try_emplace(group, nullptr);
     if (is_new) {
-      place->second = CoordinatorOf(group);
+      // Without the cluster's policy it does not know what there is to share.
+      place->second = parts_.policy.known() ? CoordinatorOf(group) : nullptr;
       if (place->second != nullptr &&
           !place->second->Begin(peer, asks.boot_id(), asks.sequence())) {
         place->second = nullptr;

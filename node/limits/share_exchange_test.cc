@@ -20,6 +20,7 @@ TEST(ShareExchangeTest, AloneANodeHasAllAndAsksNobody) {
   ManualClock clock(absl::UnixEpoch());
   ManualContext apply;
   PolicyHolder policy;
+  policy.SetKnown(true);
   ShareExchange exchange(
       {[] { return std::vector<raft::GroupStatus>(); }, [](GroupId) { return std::nullopt; },
        nullptr, nullptr, policy, apply, clock, nullptr},

@@ -53,7 +53,7 @@ absl::Status NodeHealth::MayAccept(uint64_t message_bytes) const {
                       disk_.free_bytes() >> 20, disk_.reserve_bytes() >> 20);
   }
   if (policy_pending_.load(std::memory_order_relaxed)) {
-    return absl::UnavailableError("the cluster has no policy yet");
+    return absl::UnavailableError("this node has not got the cluster's policy yet");
   }
   if (!leaders_.AnyHasLeader()) {
     return absl::UnavailableError("no queue group has a leader: no majority is connected");

@@ -26,8 +26,8 @@ class NodeHealth {
   // The node looks about once a second; submissions reserve what they are about to store.
   DiskBudget& disk() { return disk_; }
   const DiskBudget& disk() const { return disk_; }
-  // This node has a policy for an empty cluster, and the cluster has not taken one over yet: mail
-  // that came now would be judged by the default one.
+  // The cluster has not taken a policy over yet, or this node has not heard of it: mail that came
+  // now would be judged by the default one.
   void SetPolicyPending(bool pending) { policy_pending_.store(pending, std::memory_order_relaxed); }
   void SetDraining(bool draining) { draining_.store(draining, std::memory_order_relaxed); }
   void SetRemoved() { removed_.store(true, std::memory_order_relaxed); }

@@ -105,11 +105,11 @@ Floor NodeFloor() {
                "({} empty, {} of 25 MB), {} recipients delivered, {} failed, {} taken by remotes, "
                "{} attempts in doubt, {} "
                "recipients twice, {} messages offered again, {} changes of members, {} disks lost "
-               "({} emptied, {} of these put back)",
+               "({} emptied, {} of these put back), {} builds installed, the level raised {} times",
                result.events, result.elected, result.crashes, result.sent, result.acknowledged,
                result.empty, result.largest, result.delivered, result.failed, result.taken,
                result.doubts, result.repeats, result.offered_again, result.changes,
-               result.lost_disks, result.wiped, result.put_back),
+               result.lost_disks, result.wiped, result.put_back, result.installs, result.raises),
         result.simulated_seconds};
   };
   floor.replay = [](const FloorArguments& arguments) {

@@ -134,6 +134,11 @@ bool HostNode::Start() {
       *store_, *wire_, clock_,
       [this](GroupId group) -> raft::StateMachine& { return inside_->Machine(group); });
   inside_ = make_inside_ ? make_inside_(*this) : std::make_unique<MachinesOnly>(*this);
+  if (!inside_->MayBegin()) {
+    shared_.trace.Note("refuses to begin", {id().value()});
+    End(/*cut_power=*/true);
+    return false;
+  }
   const absl::Status started = host_->Start();
   HOLDFAST_CHECK(started.ok()) << started;
   inside_->Begin();

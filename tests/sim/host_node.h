@@ -51,6 +51,8 @@ class NodeInside {
  public:
   virtual ~NodeInside() = default;
   virtual raft::StateMachine& Machine(GroupId group) = 0;
+  // False: it finds something that keeps it from starting, and the node is down again.
+  virtual bool MayBegin() const { return true; }
   // The host has started.
   virtual void Begin() {}
   virtual void Tick() {}
@@ -92,7 +94,8 @@ class HostNode {
   NodeId id() const { return options_.self; }
   std::vector<GroupId> groups() const;
 
-  // False: the store refused to open, and the node stays down for good.
+  // False: the store refused to open, and the node stays down for good; or what is inside refused
+  // to begin.
   bool Start();
   void Crash();
   // The host stops in order, the store is closed, and the node is down once that is done.

@@ -108,10 +108,26 @@ void MailChecker::OnApplied(NodeId node, GroupId group_id, const raft::Committed
                 node.value(), entry.index, absl::StatusCodeToString(verdict.code()),
                 absl::StatusCodeToString(result.verdict.code())));
   }
+  if (command->has_raise_state_version() && result.verdict.ok()) {
+    const uint32_t version = command->raise_state_version().version();
+    group.versions[entry.index] = version;
+    if (version > level_) {
+      Fail(format("group {} goes to state version {}, and the cluster is at level {}",
+                  group_id.value(), version, level_));
+    }
+  }
   for (const queue::BodyRef& body : result.ended_bodies) {
     reports_.ended({group_id, body.index, body.term, body.ordinal}, entry.index);
   }
   OnEvents(group, result.events);
+}
+
+uint32_t MailChecker::VersionAt(GroupId group_id, std::optional<raft::LogIndex> index) const {
+  const auto group = groups_.find(group_id);
+  if (group == groups_.end()) return 1;
+  const auto& versions = group->second.versions;
+  auto next = index ? versions.upper_bound(*index) : versions.end();
+  return next == versions.begin() ? 1 : std::prev(next)->second;
 }
 
 void MailChecker::OnEvents(Group& group, const std::vector<queue::Event>& events) {

@@ -14,6 +14,7 @@
 //   hand-over  while groups are handed over in order and nothing else happens, no attempt ends in
 //   doubt notices    a failure is told to the sender by exactly one notice, anything else by none
 //   content    a remote gets what the client sent, byte for byte
+//   levels     no group's state version rises before the cluster's feature level does
 //   replicas   all nodes apply the same commands with the same verdicts, and end with equal rows
 //
 // Addresses name their message: s7@senders.test sends to r7.0@d1.test, r7.1@d2.test, ...
@@ -22,9 +23,11 @@
 
 #include <absl/time/time.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -71,6 +74,10 @@ class MailChecker {
   void OnLeading(NodeId node, GroupId group, raft::Term term);
   // A final dot of the group's mail may leave the node now.
   void OnFenceOpens(NodeId node, GroupId group);
+  // The control group raised the cluster to that feature level.
+  void OnLevel(uint32_t level) { level_ = std::max(level_, level); }
+  // The group's state version when the entry at `index` is applied; nullopt: as far as anybody has.
+  uint32_t VersionAt(GroupId group, std::optional<raft::LogIndex> index) const;
   // From now on all is well, and groups are handed over in order only.
   void OnOrder() { in_order_ = true; }
   // The final dot of a message to `recipients` is on its way out.
@@ -116,6 +123,7 @@ class MailChecker {
     std::set<std::string> notices;  // Ids of those that say that it failed.
   };
   struct Group {
+    std::map<raft::LogIndex, uint32_t> versions;  // From that entry on.
     queue::MemoryTables tables;
     raft::LogIndex last = 0;
     // Of each entry: command and verdict, hashed.
@@ -148,6 +156,7 @@ class MailChecker {
 
   const Reports reports_;
   const queue::QueueState state_;
+  uint32_t level_ = 1;
   bool in_order_ = false;
   std::map<uint64_t, Message> messages_;         // By token.
   std::map<std::string, Recipient> recipients_;  // By address.

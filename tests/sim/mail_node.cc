@@ -24,15 +24,22 @@ using node::GroupDuties;
 // Tells the checker what a machine was given and answered.
 class MailNode::Watched final : public raft::StateMachine {
  public:
-  Watched(HostNode& node, MailChecker& checker, GroupId group, raft::StateMachine& machine)
-      : node_(node), checker_(checker), group_(group), machine_(machine) {}
+  Watched(HostNode& node, MailNode& inside, MailChecker& checker, GroupId group,
+          raft::StateMachine& machine)
+      : node_(node), inside_(inside), checker_(checker), group_(group), machine_(machine) {}
 
   absl::Status Apply(const raft::CommittedEntry& entry, raft::StateBatch& batch) override {
     absl::Status verdict = machine_.Apply(entry, batch);
+    if (inside_.meets_foreign_) return verdict;  // It will not be written.
     node_.shared().trace.Note(
         "applies", {node_.id().value(), group_.value(), entry.index, entry.command.size(),
                     static_cast<uint64_t>(verdict.code())});
-    if (group_ != kControlGroup) checker_.OnApplied(node_.id(), group_, entry, verdict);
+    if (group_ == kControlGroup) {
+      if (verdict.ok()) NoteLevel(entry);
+    } else {
+      checker_.OnApplied(node_.id(), group_, entry, verdict);
+      CheckBuild(entry.index);
+    }
     return verdict;
   }
   void OnCommitted(raft::LogIndex last) override { machine_.OnCommitted(last); }
@@ -50,7 +57,24 @@ class MailNode::Watched final : public raft::StateMachine {
   }
 
  private:
+  void NoteLevel(const raft::CommittedEntry& entry) {
+    command::Command command;
+    const bool parsed =
+        command.ParseFromArray(entry.command.data(), static_cast<int>(entry.command.size()));
+    if (parsed && command.has_raise_feature_level()) {
+      checker_.OnLevel(command.raise_feature_level().level());
+    }
+  }
+  void CheckBuild(raft::LogIndex index) {
+    const uint32_t version = checker_.VersionAt(group_, index);
+    if (inside_.level().build().Has(version)) return;
+    node_.shared().checker.Fail(
+        format("node {}, whose build speaks up to {}, applies entry {} of group {}, which is at {}",
+               node_.id().value(), inside_.level().build().max, index, group_.value(), version));
+  }
+
   HostNode& node_;
+  MailNode& inside_;
   MailChecker& checker_;
   const GroupId group_;
   raft::StateMachine& machine_;
@@ -156,7 +180,8 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
       leaders_(cluster.queue_groups),
       health_(leaders_, 0),
       admission_(health_, hostname_),
-      gate_(cluster_.timing, node.clock()),
+      level_(cluster.speaks(node.id()), [this](const absl::Status&) { OnForeignLevel(); }),
+      gate_(cluster.timing, level_, node.clock()),
       attempts_gate_(cluster.attempts.connections_max, cluster.attempts.memory_bytes_max) {
   Random luck(seed);
   // A crash here is a loss of power, which notes need not survive.
@@ -197,7 +222,7 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
   runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), *fence_,
                                                   node.clock());
   control_ = std::make_unique<node::ControlMachine>(
-      node.store().Reader(kControlGroup), policy_, admission_,
+      node.store().Reader(kControlGroup), policy_, admission_, level_,
       [this](std::vector<node::NodeRow> nodes, uint64_t version) {
         cluster_duties_->SetNodes(std::move(nodes), version);
       });
@@ -217,17 +242,33 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
       node::LoadWatch::Options{node.id(), cluster.timing.tick, {}, {}});
   cluster_duties_ = std::make_unique<node::ClusterDuties>(
       node::ClusterDuties::Parts{node.host(), *peers_, leaders_, health_, *load_, metrics_, policy_,
-                                 *control_, node.apply_context(), duties_, cluster.queue_groups,
-                                 node.clock()},
+                                 level_, *control_, node.apply_context(), duties_,
+                                 cluster.queue_groups, node.clock()},
       node::ClusterDuties::Options{node.id(), hostname_, cluster.policy_text, "policy", {}});
   intents_.Set(&duties_);
-  const absl::Status loaded = control_->Load();
-  HOLDFAST_CHECK(loaded.ok()) << loaded;
+  absl::Status loaded = control_->Load();
+  for (const auto& machine : machines_) {
+    if (loaded.ok()) loaded = machine->Load();
+  }
+  HOLDFAST_CHECK(loaded.ok() || absl::IsUnimplemented(loaded)) << loaded;
+  may_begin_ = loaded.ok();
   watched_[kControlGroup] =
-      std::make_unique<Watched>(node, cluster.checker, kControlGroup, *control_);
+      std::make_unique<Watched>(node, *this, cluster.checker, kControlGroup, *control_);
 }
 
 MailNode::~MailNode() = default;
+
+// The process ends: the next thing that it would write is not written.
+void MailNode::OnForeignLevel() {
+  if (cluster_.mutation == node::NodeMutation::kSkipForeign) return;
+  node_.shared().trace.Note("meets a foreign level", {node_.id().value(), level_.build().max});
+  meets_foreign_ = true;
+  node_.disk().FailAt(0, /*takes_effect=*/false);
+}
+
+std::vector<node::SpokenLevels> MailNode::WhatMembersSpeak() const {
+  return node::WhatMembersSpeak(*peers_, node_.id(), level_.build(), node_.clock().SinceBoot());
+}
 
 void MailNode::MakeReplays() {
   for (uint32_t group = 1; group <= cluster_.queue_groups; ++group) {
@@ -307,6 +348,7 @@ void MailNode::MakeDuties(Random& luck) {
                               node_.apply_context(),
                               node_.store(),
                               policy_,
+                              level_,
                               node_.clock(),
                               metrics_,
                               *runner_,
@@ -330,8 +372,9 @@ void MailNode::MakeDuties(Random& luck) {
     options.seed = luck.Next();
     duties_.push_back(std::make_unique<GroupDuties>(group, parts, options));
     machines_.push_back(
-        std::make_unique<node::QueueMachine>(group, *duties_.back(), leaders_, metrics_));
-    watched_[group] = std::make_unique<Watched>(node_, cluster_.checker, group, *machines_.back());
+        std::make_unique<node::QueueMachine>(group, *duties_.back(), leaders_, metrics_, level_));
+    watched_[group] =
+        std::make_unique<Watched>(node_, *this, cluster_.checker, group, *machines_.back());
   }
 }
 

@@ -18,7 +18,9 @@
 #include "base/random.h"
 #include "node/admin/metrics.h"
 #include "node/cluster/cluster_duties.h"
+#include "node/cluster/level_choice.h"
 #include "node/cluster/load_watch.h"
+#include "node/control/feature_level.h"
 #include "node/control/policy.h"
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
@@ -63,6 +65,8 @@ struct MailCluster {
   // For a node that acts by the default policy, before it has heard of the cluster's.
   std::shared_ptr<const smtp::TlsContext> tls;
   node::NodeMutation mutation = node::NodeMutation::kNone;
+  // What the build on the node's machine speaks.
+  std::function<node::LevelRange(NodeId)> speaks = [](NodeId) { return node::kBuildLevels; };
   // An attempt wants its intent recorded.
   std::function<void(HostNode& node, GroupId group)> on_intent = [](HostNode&, GroupId) {};
 };
@@ -75,6 +79,7 @@ class MailNode final : public NodeInside {
   ~MailNode() override;
 
   raft::StateMachine& Machine(GroupId group) override;
+  bool MayBegin() const override { return may_begin_; }
   void Begin() override;
   void Tick() override;
   void End() override;
@@ -91,6 +96,8 @@ class MailNode final : public NodeInside {
   void GoesOn(const std::string& queue_id) { submit_->Confirmed(queue_id); }
   void HangsUp(const std::string& queue_id) { submit_->Unconfirmed(queue_id); }
   bool leads(GroupId group) const { return leaders_.Leads(group); }
+  const node::FeatureLevel& level() const { return level_; }
+  std::vector<node::SpokenLevels> WhatMembersSpeak() const;
   void HandOver(GroupId group, NodeId target);
   // An operator's drain: all groups go to others, until TakePartAgain().
   void Drain() { cluster_duties_->HandOverAll(); }
@@ -129,6 +136,7 @@ class MailNode final : public NodeInside {
   using ProposeCall = std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)>;
   ProposeCall Proposer();
   void CheckBounds();
+  void OnForeignLevel();
   void MakeReplays();
   void MakeShares();
   void MakeDuties(Random& luck);
@@ -139,6 +147,8 @@ class MailNode final : public NodeInside {
   const uint64_t boot_id_;
   const std::string hostname_;
   bool ended_ = false;
+  bool may_begin_ = true;
+  bool meets_foreign_ = false;  // It applies nothing more.
   bool io_waits_ = false;
   bool tick_waits_ = false;
 
@@ -148,6 +158,7 @@ class MailNode final : public NodeInside {
   node::NodeHealth health_;
   node::PolicyHolder policy_;
   node::Admission admission_;
+  node::FeatureLevel level_;
   node::PeerGate gate_;
   node::AttemptGate attempts_gate_;
   node::AttemptGate suspects_gate_{1, 1};

@@ -15,10 +15,9 @@
 namespace holdfast::raft_test {
 namespace {
 
-// When everything is well again mail may take so long: retries, expiry, notices. A leader that has
-// not heard of the cluster's policy yet goes by the default one, whose third retry may be 24
-// minutes away.
-constexpr absl::Duration kSettleMax = absl::Seconds(1500);
+// When everything is well again mail may take so long: retries, expiry, notices, which wait for no
+// longer than 10 minutes.
+constexpr absl::Duration kSettleMax = absl::Seconds(900);
 // A new connection and a transaction, each step answered after up to 300 ms, and two commits.
 constexpr absl::Duration kDeliveryMax = absl::Seconds(4);
 // Then what faults left behind is over: the longest wait of an attempt is for its dot's answer.
@@ -44,6 +43,7 @@ NodeSim::NodeSim(const NodeSimOptions& options)
       trace_(loop_, options.trace),
       timers_(loop_, absl::Seconds(1'000'000)),
       members_luck_(options.seed ^ 0x6D656D62657273),
+      levels_luck_(options.seed ^ 0x6C6576656C73),
       wipe_luck_(options.seed ^ 0x77697065),
       disk_luck_(options.seed ^ 0x6469736B73),
       clock_luck_(options.seed ^ 0x636C6F636B73) {
@@ -89,6 +89,11 @@ NodeSim::NodeSim(const NodeSimOptions& options)
   attempts.final_dot_timeout = absl::Seconds(static_cast<int64_t>(luck_.Between(3, 8)));
   MakeNodes(count);
   if (members_change_) BeginMembers();
+  BeginLevels();
+  network_->SetApart([this](NodeId a, NodeId b) {
+    return (members_ != nullptr && members_->Apart(a, b)) ||
+           (levels_ != nullptr && levels_->Apart(a, b));
+  });
   DrawWipes();
   DrawBadDisks();
   clocks_drift_ = options.seed >= NodeSimOptions::kDriftFromSeed && clock_luck_.OneIn(3);
@@ -164,7 +169,15 @@ void NodeSim::BeginMembers() {
                              node.Start();
                            },
                            cluster_->queue_groups, std::max<size_t>(voters_.size(), 5)});
-  network_->SetApart([this](NodeId a, NodeId b) { return members_->Apart(a, b); });
+}
+
+// With luck of its own, as DrawMembers().
+void NodeSim::BeginLevels() {
+  if (options_.seed < NodeSimOptions::kLevelsFromSeed || !levels_luck_.OneIn(2)) return;
+  weather_.level = absl::Milliseconds(static_cast<int64_t>(levels_luck_.Between(100, 1000)));
+  levels_ = std::make_unique<MailLevels>(Shared(), levels_luck_.Next(), *mail_checker_, nodes_,
+                                         cluster_->mutation);
+  cluster_->speaks = [this](NodeId node) { return levels_->SpokenBy(node); };
 }
 
 HostNode::Links NodeSim::NetworkLinks() {
@@ -253,14 +266,9 @@ std::string NodeSim::DrawPolicy() {
       luck_.Between(1, 2), luck_.Between(2, 6), luck_.Between(15, 60), luck_.Between(4, 8), limit);
 }
 
-// docs/decisions/017. Nobody knows the limit who has no policy yet; where there are fewer than
-// nodes, each uses one connection when it is cut off.
+// docs/decisions/017. Where there are fewer than nodes, each uses one connection when it is cut
+// off.
 void NodeSim::CheckConnections(uint64_t open) {
-  for (const auto& node : nodes_) {
-    if (!node->running() || static_cast<MailNode&>(node->inside()).policy_version() > 0) continue;
-    policy_missing_ = loop_.now();
-  }
-  if (loop_.now() < policy_missing_ + absl::Seconds(15)) return;
   const auto connects = [](const auto& node) { return !node->lost() && !node->retired(); };
   const auto nodes = std::count_if(nodes_.begin(), nodes_.end(), connects);
   const uint64_t limit = std::max<uint64_t>(limit_max_, static_cast<uint64_t>(nodes));
@@ -373,6 +381,7 @@ void NodeSim::BeginFaults() {
   BeginBadDisks();
   if (clocks_drift_) DriftClocks();
   RepeatBy(wipe_luck_, weather_.wipe, [this] { WipeOne(); });
+  RepeatBy(levels_luck_, weather_.level, [this] { levels_->Act(); });
   if (members_ == nullptr) return;
   members_->Begin();
   RepeatBy(members_luck_, weather_.wish, [this] { members_->Act(); });
@@ -443,6 +452,7 @@ void NodeSim::Heal() {
   network_->Mend();
   network_->weather() = NetworkWeather();
   remotes_->Heal();
+  if (levels_ != nullptr) levels_->Finish();
   for (const auto& node : nodes_) {
     node->pace() = NodePace();
     node->SetClockRate(1);
@@ -523,6 +533,7 @@ std::string NodeSim::Unsettled() {
     all += format("\n  {} clients have no answer", count);
   }
   if (members_ != nullptr) all += members_->Unsettled();
+  if (levels_ != nullptr) all += levels_->Unsettled();
   for (const auto& node : nodes_) {
     if (node->lost() || node->retired()) continue;
     if (!node->running()) {
@@ -604,6 +615,11 @@ NodeSimResult NodeSim::Run() {
   result.changes = checker_->changes();
   for (const auto& node : nodes_) result.lost_disks += node->damaged();
   if (members_ != nullptr) result.put_back = members_->put_back();
+  if (levels_ != nullptr) {
+    result.installs = levels_->installs();
+    result.raises = levels_->raises();
+    result.raises_refused = levels_->refusals();
+  }
   result.simulated_seconds = absl::ToDoubleSeconds(loop_.now());
   return result;
 }

@@ -16,6 +16,7 @@
 #include "tests/sim/host_network.h"
 #include "tests/sim/mail_clients.h"
 #include "tests/sim/mail_faults.h"
+#include "tests/sim/mail_levels.h"
 #include "tests/sim/mail_members.h"
 
 namespace holdfast::raft_test {
@@ -35,6 +36,8 @@ struct NodeSimOptions {
   static constexpr uint64_t kWipesFromSeed = 11;
   // One seed in ten from this one on has large mail.
   static constexpr uint64_t kLargeMailFromSeed = 11;
+  // Nodes are upgraded, and the feature level raised, in half of the seeds from this one on.
+  static constexpr uint64_t kLevelsFromSeed = 11;
   // Clocks drift in a third of the seeds from this one on.
   static constexpr uint64_t kDriftFromSeed = 11;
   bool trace = false;
@@ -66,6 +69,9 @@ struct NodeSimResult {
   uint64_t dead_disks = 0;
   uint64_t drifting = 0;  // Clocks.
   uint64_t put_back = 0;  // Machines that began again as another node.
+  uint64_t installs = 0;  // Of other builds.
+  uint64_t raises = 0;    // Of the feature level.
+  uint64_t raises_refused = 0;
   double simulated_seconds = 0;
 };
 
@@ -91,7 +97,8 @@ class NodeSim {
     absl::Duration bad;   // A disk fails again and again.
     // Where members change: a wish for other members.
     absl::Duration wish = absl::InfiniteDuration();
-    absl::Duration wipe = absl::InfiniteDuration();  // A disk is emptied.
+    absl::Duration level = absl::InfiniteDuration();  // An operator's step of an upgrade.
+    absl::Duration wipe = absl::InfiniteDuration();   // A disk is emptied.
     // Where disks are bad: a bit of a body flips, one of log or hard state; a sync fails, or all.
     absl::Duration flip = absl::InfiniteDuration();
     absl::Duration decay = absl::InfiniteDuration();
@@ -116,6 +123,7 @@ class NodeSim {
   void MakeNodes(uint64_t count);
   HostNode& AddNode(const std::vector<NodeId>& voters, const std::vector<NodeId>& peers);
   void BeginMembers();
+  void BeginLevels();
   void DrawWipes();
   void WipeOne();
   void DriftClocks();
@@ -162,15 +170,16 @@ class NodeSim {
   std::unique_ptr<MailFaults> faults_;
   Random members_luck_;
   bool members_change_ = false;
+  Random levels_luck_;
   Random wipe_luck_;
   Random disk_luck_;
   Random clock_luck_;
   bool clocks_drift_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
+  std::unique_ptr<MailLevels> levels_;  // Null: one build.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
   NodeSimResult spoiled_;   // Only the counts of lost and bad disks and of clocks.
-  absl::Duration policy_missing_ = absl::ZeroDuration();  // When some node had none, last.
 };
 
 NodeSimResult RunNodeSim(const NodeSimOptions& options);
