@@ -31,7 +31,6 @@ import netns
 RECOVER_SECONDS = 90
 FAIL_OVER_SECONDS = 6.0
 SETTLE_SECONDS = 180
-COMPARE_SECONDS = 60
 CALM_SECONDS_MAX = 3.0
 TOOLS = ("swaks", "smtp-source")
 
@@ -177,25 +176,7 @@ class Chaos:
         return f"duplicates {self.account.duplicates}, in doubt {sum(len(times) for times in doubts.settled.values())}"
 
     def check_replicas(self):
-        """Of each group all replicas, as soon as they have applied as much."""
-        equal = {}  # Group -> rows.
-
-        def all_compared():
-            by_group = {}
-            for node in self.cluster.nodes:
-                for group in node.cli_json("cluster", "status", "--checksums")["groups"]:
-                    mark = int(group.get("applied_index", 0)), int(group.get("applied_term", 0))
-                    by_group.setdefault(int(group.get("group", 0)), []).append(
-                        (mark, int(group.get("rows", 0)), group["checksum"]))
-            for group, replicas in by_group.items():
-                marks = {mark for mark, _, _ in replicas}
-                cases.expect(len(set(replicas)) == len(marks),
-                             f"group {group}: replicas that have applied as much differ: {replicas}")
-                if len(marks) == 1 and len(replicas) == len(self.cluster.nodes):
-                    equal[group] = replicas[0][1]
-            return len(equal) == cluster_module.QUEUE_GROUPS + 1
-        cases.wait_until(all_compared, COMPARE_SECONDS, lambda: f"all groups at rest; compared: {sorted(equal)}", poll=0.5)
-        return f"{len(equal)} groups, {sum(equal.values())} rows"
+        return self.cluster.compare_replicas()
 
 
 def play(options, directory):

@@ -13,6 +13,7 @@ import harness
 
 FORM_SECONDS = 30.0
 SPREAD_SECONDS = 90.0
+COMPARE_SECONDS = 60.0
 QUEUE_GROUPS = 12
 
 
@@ -127,3 +128,25 @@ class Cluster:
     def queue_empty(self):
         """On every running node: all have applied the end of every message."""
         return all(node.queue_empty() for node in self.running())
+
+    def compare_replicas(self):
+        """Of each group all replicas, as soon as they have applied as much."""
+        equal = {}  # Group -> rows.
+
+        def all_compared():
+            by_group = {}
+            for node in self.nodes:
+                for group in node.cli_json("cluster", "status", "--checksums")["groups"]:
+                    mark = int(group.get("applied_index", 0)), int(group.get("applied_term", 0))
+                    by_group.setdefault(int(group.get("group", 0)), []).append(
+                        (mark, int(group.get("rows", 0)), group["checksum"]))
+            for group, replicas in by_group.items():
+                marks = {mark for mark, _, _ in replicas}
+                cases.expect(len(set(replicas)) == len(marks),
+                             f"group {group}: replicas that have applied as much differ: {replicas}")
+                if len(marks) == 1 and len(replicas) == len(self.nodes):
+                    equal[group] = replicas[0][1]
+            return len(equal) == QUEUE_GROUPS + 1
+        cases.wait_until(all_compared, COMPARE_SECONDS, lambda: f"all groups at rest; compared: {sorted(equal)}",
+                         poll=0.5)
+        return f"{len(equal)} groups, {sum(equal.values())} rows"

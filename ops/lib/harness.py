@@ -119,6 +119,7 @@ class Node:
         self.http_port = free_port()
         self.process = None
         self.starts = 0
+        self.program = "node/holdfastd"  # Another build of it for the next spawn().
         self.config = self.directory / "node.textproto"
         self.log = self.directory / "stderr.log"
         self.config.write_text(node_text(self.directory, self.smtp_port, self.http_port, options))
@@ -149,7 +150,7 @@ class Node:
         self.starts += 1
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
-                [*self.options.enter, find_binary("node/holdfastd"), "--config", str(self.config), *arguments],
+                [*self.options.enter, find_binary(self.program), "--config", str(self.config), *arguments],
                 cwd=self.directory, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env={**os.environ, **self.options.environment})
 
