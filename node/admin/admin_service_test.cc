@@ -104,6 +104,25 @@ TEST_F(AdminServiceTest, RefusesABadRequestBeforeTheBackendSeesIt) {
   EXPECT_TRUE(backend_.calls().empty());
 }
 
+TEST_F(AdminServiceTest, TheLevelIsRaisedForAReasonOnly) {
+  Start();
+  admin::ClusterRaiseLevelRequest request;
+  admin::ClusterRaiseLevelResponse response;
+  for (const std::string& none : {std::string(), std::string(1000, 'x'), std::string("a\nb")}) {
+    request.set_reason(none);
+    const grpc::Status status = Client()->ClusterRaiseLevel(Context().get(), request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT) << none;
+  }
+  EXPECT_TRUE(backend_.calls().empty());
+  request.set_reason("all nodes are new");
+  request.set_level(3);
+  ASSERT_TRUE(Client()->ClusterRaiseLevel(Context().get(), request, &response).ok());
+  EXPECT_EQ(response.level(), 3u);
+  EXPECT_TRUE(response.done());
+  ASSERT_EQ(backend_.calls().size(), 1u);
+  EXPECT_EQ(backend_.calls()[0].verb, "cluster raise-level 3 all nodes are new");
+}
+
 TEST_F(AdminServiceTest, EachVerbReachesTheBackend) {
   Start();
   const auto client = Client();

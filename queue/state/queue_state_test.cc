@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "proto/queue_rows.pb.h"
+#include "queue/state/invariants.h"
 #include "queue/state/keys.h"
 #include "queue/state/rows.h"
 #include "queue/state/unconfirmed.h"
@@ -306,6 +307,56 @@ TEST(QueueStateTest, NonsenseIsRefusedAndChangesNothing) {
     EXPECT_FALSE(result.verdict.ok()) << command.ShortDebugString();
     EXPECT_EQ(result.ended_bodies.size(), 1u);
     EXPECT_EQ(queue.tables().rows(), before) << command.ShortDebugString();
+  }
+}
+
+command::Command RaiseTo(uint32_t version) {
+  command::Command command;
+  command.mutable_raise_state_version()->set_version(version);
+  command.mutable_raise_state_version()->set_stamped_us(5);
+  return command;
+}
+
+TEST(QueueStateTest, TheStateVersionRisesAndNeverFalls) {
+  TestQueue queue;
+  queue.Enqueue({});
+  const size_t rows = queue.tables().rows().size();
+  EXPECT_EQ(*ReadStateVersion(queue.tables()), kFirstStateVersion);
+  for (const uint32_t version : {2u, 5u}) {
+    const ApplyResult raised = queue.Apply(RaiseTo(version));
+    EXPECT_TRUE(raised.verdict.ok()) << raised.verdict;
+    EXPECT_TRUE(raised.events.empty());
+    EXPECT_EQ(*ReadStateVersion(queue.tables()), version);
+    EXPECT_EQ(queue.tables().rows().size(), rows + 1);
+  }
+  const auto before = queue.tables().rows();
+  for (const uint32_t version : {5u, 4u, 1u, 0u}) {
+    EXPECT_EQ(queue.Apply(RaiseTo(version)).verdict.code(), absl::StatusCode::kAlreadyExists)
+        << version;
+    EXPECT_EQ(queue.tables().rows(), before) << version;
+  }
+  queue.Outcome({});
+  EXPECT_EQ(*ReadStateVersion(queue.tables()), 5u) << "it outlives the messages";
+}
+
+TEST(QueueStateTest, AGroupThatWasNeverRaisedHasNoRowOfIt) {
+  TestQueue queue;
+  for (const uint32_t version : {1u, 0u}) {
+    EXPECT_EQ(queue.Apply(RaiseTo(version)).verdict.code(), absl::StatusCode::kAlreadyExists);
+  }
+  EXPECT_TRUE(queue.tables().rows().empty());
+}
+
+TEST(QueueStateTest, AStateVersionThatNoCommandWritesIsABrokenInvariant) {
+  for (const uint32_t version : {0u, 1u}) {
+    TestQueue queue(false);
+    queue.Enqueue({});
+    EXPECT_TRUE(CheckInvariants(queue.tables()).empty());
+    rows::StateVersionRow row;
+    row.set_version(version);
+    queue.tables().Put(StateVersionKey(), EncodeRow(row));
+    EXPECT_EQ(CheckInvariants(queue.tables()),
+              (std::vector<std::string>{"state version: unreadable, or the first one"}));
   }
 }
 

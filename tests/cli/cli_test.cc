@@ -389,7 +389,8 @@ TEST_F(CliTest, PolicyIsAppliedShownComparedAndRolledBack) {
 TEST_F(CliTest, ClusterStatusIsTwoTables) {
   const Ran ran = Run({"cluster", "status"});
   EXPECT_EQ(ran.code, 0) << ran.err;
-  EXPECT_NE(ran.out.find("cluster trial, as node 1 sees it (*)\n"), std::string::npos) << ran.out;
+  EXPECT_EQ(ran.out.substr(0, ran.out.find('\n')),
+            "cluster trial, as node 1 sees it (*); feature level 1");
   EXPECT_NE(ran.out.find("1 *   127.0.0.1:7101  mail1.example.com  up           control+1"),
             std::string::npos)
       << ran.out;
@@ -398,6 +399,26 @@ TEST_F(CliTest, ClusterStatusIsTwoTables) {
   EXPECT_NE(ran.out.find("1      node 1  node 2     7         99         0  1:0  2:away\n"),
             std::string::npos)
       << ran.out;
+}
+
+TEST_F(CliTest, ClusterStatusSaysWhatIsLeftToDoOfARaise) {
+  const auto first_line = [this] {
+    const std::string out = Run({"cluster", "status"}).out;
+    return out.substr(0, out.find('\n'));
+  };
+  const std::string cluster = "cluster trial, as node 1 sees it (*); ";
+  backend_.SetLevels({.agreed = 1, .possible = 2, .of_group = 1});
+  EXPECT_EQ(first_line(), cluster +
+                              "feature level 1 (all nodes speak 2: `holdfast cluster "
+                              "raise-level`)");
+  backend_.SetLevels({.agreed = 2, .possible = 2, .of_group = 1});
+  EXPECT_EQ(first_line(), cluster + "feature level 2 (group 1 is still at 1)");
+  backend_.SetLevels({.agreed = 2, .possible = 2, .of_group = 2});
+  EXPECT_EQ(first_line(), cluster + "feature level 2");
+  const Ran json = Run({"cluster", "status", "--output", "json"});
+  EXPECT_NE(json.out.find("\"feature_level\":2,\"feature_level_possible\":2"), std::string::npos)
+      << json.out;
+  EXPECT_NE(json.out.find("\"state_version\":2"), std::string::npos) << json.out;
 }
 
 TEST_F(CliTest, ClusterStatusShowsChecksums) {
@@ -455,6 +476,43 @@ TEST_F(CliTest, ANodeIsRemovedWithAReason) {
   EXPECT_EQ(backend_.calls().back().verb, "cluster remove 2 retired");
   ran = Run({"cluster", "remove", "--node", "2"});
   EXPECT_EQ(ran.code, 2);
+}
+
+TEST_F(CliTest, TheLevelIsRaisedWithAReason) {
+  Ran ran = Run({"cluster", "raise-level", "--reason", "all run 0.2.0"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out, "the cluster is at feature level 2, and was at 1\n");
+  EXPECT_EQ(backend_.calls().back().verb, "cluster raise-level 0 all run 0.2.0");
+  ran = Run({"cluster", "raise-level", "--to", "3", "--reason", "x", "--output", "json"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(ran.out,
+            "{\"level\":3,\"before\":1,\"done\":true,\"queue_groups\":12,"
+            "\"queue_groups_there\":12}\n");
+  EXPECT_EQ(backend_.calls().back().verb, "cluster raise-level 3 x");
+  const size_t calls = backend_.calls().size();
+  for (const std::vector<std::string>& wrong : std::vector<std::vector<std::string>>{
+           {}, {"--to", "2"}, {"--to", "-1", "--reason", "x"}, {"--to", "x", "--reason", "x"}}) {
+    std::vector<std::string> arguments = {"cluster", "raise-level"};
+    arguments.insert(arguments.end(), wrong.begin(), wrong.end());
+    ran = Run(arguments);
+    EXPECT_EQ(ran.code, 2);
+    EXPECT_NE(ran.err.find("--"), std::string::npos) << ran.err;
+  }
+  EXPECT_EQ(backend_.calls().size(), calls) << "found before anything was asked";
+}
+
+TEST_F(CliTest, ARaiseThatIsNotDoneInTimeSaysHowFarItIs) {
+  Ran ran = Run({"cluster", "raise-level", "--to", "9", "--reason", "x"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.out, "the cluster is at feature level 9, and was at 1\n");
+  EXPECT_EQ(ran.err,
+            "holdfast: not done when the time was up: 5 of 12 queue groups have followed. It goes "
+            "on by itself: see `holdfast cluster status`\n");
+  backend_.FailWith(MakeStatus(absl::StatusCode::kFailedPrecondition, "node 2 is not heard"));
+  ran = Run({"cluster", "raise-level", "--reason", "x"});
+  EXPECT_EQ(ran.code, 1);
+  EXPECT_EQ(ran.out, "");
+  EXPECT_EQ(ran.err, "holdfast: node 2 is not heard\n");
 }
 
 }  // namespace

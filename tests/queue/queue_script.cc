@@ -250,6 +250,8 @@ class Script {
     } else if (line.verb == "reroute") {
       fill(command.mutable_reroute());
       command.mutable_reroute()->set_destination(line.Text("destination"));
+    } else if (line.verb == "raise-version") {
+      command.mutable_raise_state_version()->set_version(line.Count("to"));
     } else {
       return "unknown verb\n";
     }

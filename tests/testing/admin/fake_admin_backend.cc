@@ -95,6 +95,11 @@ void FakeAdminBackend::FailWith(absl::Status status) {
   failure_ = std::move(status);
 }
 
+void FakeAdminBackend::SetLevels(const Levels& levels) {
+  MutexLock lock(mutex_);
+  levels_ = levels;
+}
+
 std::vector<FakeAdminBackend::SeenCall> FakeAdminBackend::calls() const {
   MutexLock lock(mutex_);
   return calls_;
@@ -143,6 +148,8 @@ absl::Status FakeAdminBackend::ClusterStatus(const node::AdminCall& call,
   HOLDFAST_RETURN_IF_ERROR(Note(call, "cluster status"));
   response->set_cluster_id("trial");
   response->set_node_id(1);
+  response->set_feature_level(levels_.agreed);
+  response->set_feature_level_possible(levels_.possible);
   admin::ClusterNode& own = *response->add_nodes();
   own.set_node_id(1);
   own.set_address("127.0.0.1:7101");
@@ -164,6 +171,7 @@ absl::Status FakeAdminBackend::ClusterStatus(const node::AdminCall& call,
   group.set_home_node_id(2);
   group.set_term(7);
   group.set_commit_index(99);
+  group.set_state_version(levels_.of_group);
   admin::ClusterMember& member = *group.add_members();
   member.set_node_id(1);
   member.set_active(true);

@@ -4,6 +4,7 @@
 // Threads: thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -25,10 +26,18 @@ class FakeAdminBackend final : public node::AdminBackend {
     absl::Duration time_left;
   };
 
+  // Of the cluster, of all its nodes' builds, and of group 1.
+  struct Levels {
+    uint32_t agreed = 1;
+    uint32_t possible = 1;
+    uint32_t of_group = 1;
+  };
+
   void AddMessage(const std::string& queue_id, const std::string& sender,
                   const std::string& recipient, admin::MessageState state);
   // Every call fails with it from now on; OK ends that.
   void FailWith(absl::Status status);
+  void SetLevels(const Levels& levels);
   std::vector<SeenCall> calls() const;
   std::vector<std::string> queue_ids() const;
 
@@ -83,6 +92,7 @@ class FakeAdminBackend final : public node::AdminBackend {
 
   mutable Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
+  Levels levels_ ABSL_GUARDED_BY(mutex_);
   std::vector<SeenCall> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<admin::QueueShowResponse> messages_ ABSL_GUARDED_BY(mutex_);
   // Version 1 first.
