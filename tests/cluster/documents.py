@@ -53,7 +53,7 @@ def command_exists(node, line):
         words = words[2:]
     verbs = []
     for word in words:
-        if not re.fullmatch(r"[a-z]+", word) or len(verbs) == 2:
+        if not re.fullmatch(r"[a-z][a-z-]*", word) or len(verbs) == 2:
             break
         verbs.append(word)
     options = [word for word in words if word.startswith("--")]
