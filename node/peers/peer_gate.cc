@@ -71,12 +71,29 @@ std::string PeerGate::Hello(NodeId peer) {
 absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
   absl::StatusOr<peer_call::Hello> said = DecodeHello(bytes);
   HOLDFAST_RETURN_IF_ERROR(said.status());
+  const LevelRange speaks{said->feature_level_min(), said->feature_level_max()};
+  {
+    MutexLock lock(mutex_);
+    speaks_[peer] =
+        speaks;  // Also where it is refused: of its other connections that is true, too.
+  }
   HOLDFAST_RETURN_IF_ERROR(CheckHello(peer, *said));
   Promises promised;
   for (const peer_call::Acknowledged& one : said->acknowledged()) {
     promised.push_back({GroupId(one.group()), one.term(), one.index()});
   }
   return TakePromises(peer, promised);
+}
+
+absl::Status PeerGate::CheckSpeaks(NodeId peer) {
+  LevelRange speaks;
+  {
+    MutexLock lock(mutex_);
+    const auto found = speaks_.find(peer);
+    if (found == speaks_.end()) return absl::OkStatus();  // It has not said so: nobody refused it.
+    speaks = found->second;
+  }
+  return level_.CheckPeer(peer, speaks);
 }
 
 absl::Status PeerGate::TakePromises(NodeId peer, const Promises& promised) {
@@ -159,7 +176,7 @@ void PeerGate::OnMessage(NodeId from, GroupId group, raft::Message message) {
 
 void PeerGate::OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
-  if (host == nullptr) return;
+  if (host == nullptr || !CheckSpeaks(from).ok()) return;
   std::erase_if(messages, [from](const raft::GroupMessage& one) {
     const raft::Message& message = one.message;
     // Proposals come by calls, which check them; here they would pass every bound.
@@ -190,6 +207,7 @@ absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(NodeId pe
 }
 
 void PeerGate::OnCall(NodeId peer, std::string request, raft::CallReply reply) {
+  if (absl::Status speaks = CheckSpeaks(peer); !speaks.ok()) return reply(speaks);
   absl::StatusOr<peer_call::Request> decoded = DecodeRequest(request);
   if (!decoded.ok()) {
     reply(decoded.status());

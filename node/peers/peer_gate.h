@@ -72,6 +72,7 @@ class PeerGate final : public raft::PeerHandler {
   // another incarnation. kUnimplemented: its build does not speak the cluster's feature level.
   // kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
+  // Messages and calls of a peer that does not speak the cluster's feature level are not heard.
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
   void OnUnreachable(NodeId peer) override;
@@ -84,6 +85,9 @@ class PeerGate final : public raft::PeerHandler {
   using Promises = std::vector<raft::Acknowledgement>;
 
   absl::Status CheckHello(NodeId peer, const peer_call::Hello& said);
+  // By what the peer's newest connection said: others may have been there when the cluster was
+  // raised, and a leader that is heard but can't hear holds everybody off.
+  absl::Status CheckSpeaks(NodeId peer);
   // Of this node to `peer`, as it remembers them.
   absl::Status TakePromises(NodeId peer, const Promises& promised);
   absl::Status Greet(raft::GroupHost& host, NodeId peer, const Promises& promised);
@@ -98,6 +102,7 @@ class PeerGate final : public raft::PeerHandler {
   std::map<peer_call::Request::KindCase, std::shared_ptr<const CallServer>> servers_
       ABSL_GUARDED_BY(mutex_);
   std::set<NodeId> removed_ ABSL_GUARDED_BY(mutex_);
+  std::map<NodeId, LevelRange> speaks_ ABSL_GUARDED_BY(mutex_);
   // Who spoke before Open(), and what they said: a store that is not in use promises nothing more.
   std::set<NodeId> greeted_ ABSL_GUARDED_BY(mutex_);
   raft::AckMemory told_;  // By peer. Written under mutex_.

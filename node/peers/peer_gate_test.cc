@@ -90,6 +90,24 @@ TEST_F(PeerGateTest, WhoDoesNotSpeakTheClustersLevelIsRefused) {
   EXPECT_EQ(gate_.OnHello(kPeer, "\xff").code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(PeerGateTest, WhoseConnectionWasThereBeforeTheRaiseIsNotHeardAfterIt) {
+  int asked = 0;
+  gate_.Serve(peer_call::Request::kUnderWay, [&asked](NodeId, peer_call::Request, auto reply) {
+    ++asked;
+    reply(peer_call::Answer());
+  });
+  const FeatureLevel old_build({1, 1}, [](const absl::Status&) {});
+  PeerGate old_node(TimingSettings{}, old_build, clock_);
+  ASSERT_TRUE(Hear(old_node).ok());
+  EXPECT_TRUE(Ask(Question())->ok());
+  level_.Agree(2);
+  EXPECT_EQ(Ask(Question())->status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(asked, 1);
+  PeerGate upgraded(TimingSettings{}, level_, clock_);
+  ASSERT_TRUE(Hear(upgraded).ok());
+  EXPECT_TRUE(Ask(Question())->ok());
+}
+
 TEST_F(PeerGateTest, ARemovedNodeIsRefused) {
   const std::string hello = gate_.Hello(kPeer);
   EXPECT_TRUE(gate_.OnHello(kPeer, hello).ok());

@@ -13,6 +13,7 @@ namespace {
 constexpr absl::Duration kKnownAfter = absl::Seconds(9);
 constexpr absl::Duration kDownMax = absl::Milliseconds(1500);
 constexpr absl::Duration kEntryUnderWay = absl::Milliseconds(500);
+constexpr absl::Duration kBeforeItTells = absl::Milliseconds(80);
 constexpr absl::Duration kAskAgain = absl::Seconds(1);
 
 }  // namespace
@@ -66,6 +67,7 @@ uint32_t MailLevels::Agreed() const {
 }
 
 void MailLevels::Act() {
+  if (luck_.OneIn(6)) return RaiseBehindABack();
   if (luck_.OneIn(3)) return Raise();
   InstallSome();
 }
@@ -122,6 +124,27 @@ void MailLevels::Raise() {
   }
 }
 
+// A node starts again with an older build, and the cluster is raised before it can tell: it is
+// connected, and meets the entry.
+void MailLevels::RaiseBehindABack() {
+  HostNode* const asked = AnyRunning();
+  HostNode* const other = AnyRunning();
+  if (asked == other || BuildOf(other->id()).level == 1 || !ChoiceAt(*asked, 0).ok()) return;
+  BuildOf(other->id()) = {BuildOf(other->id()).level - 1, shared_.loop.now()};
+  ++installs_;
+  other->Crash();
+  shared_.trace.Note("goes back", {other->id().value(), BuildOf(other->id()).level});
+  if (!other->Start()) return;
+  const double share = static_cast<double>(luck_.Below(1000)) / 1000.0;
+  shared_.loop.After(kBeforeItTells * share, [this, asked] {
+    if (asked->running() && !asked->stopping()) RaiseAt(*asked);
+  });
+}
+
+absl::StatusOr<uint32_t> MailLevels::ChoiceAt(HostNode& asked, uint32_t wanted) {
+  return node::ChooseLevel(Mail(asked).level().agreed(), wanted, Mail(asked).WhatMembersSpeak());
+}
+
 // Somebody has the wrong package ready just when the entry is on its way, and the node is slow: it
 // has the entry in its log, and not applied, when the older build starts.
 void MailLevels::GoBackSoon() {
@@ -134,7 +157,9 @@ void MailLevels::GoBackSoon() {
     if (finished_) return;
     node->pace().apply_max = usual;
     const uint32_t level = BuildOf(node->id()).level;
-    if (level > 1 && node->running()) Install(*node, level - 1);
+    if (level == 1 || !node->running()) return;
+    node->Crash();
+    Install(*node, level - 1);
   });
 }
 
@@ -142,8 +167,7 @@ void MailLevels::GoBackSoon() {
 bool MailLevels::RaiseAt(HostNode& asked) {
   MailNode& mail = Mail(asked);
   const uint32_t agreed = mail.level().agreed();
-  absl::StatusOr<uint32_t> level =
-      node::ChooseLevel(agreed, luck_.OneIn(3) ? agreed + 1 : 0, mail.WhatMembersSpeak());
+  absl::StatusOr<uint32_t> level = ChoiceAt(asked, luck_.OneIn(3) ? agreed + 1 : 0);
   if (mutation_ == node::NodeMutation::kRaiseUnasked) level = newest_;
   if (!level.ok()) {
     refusals_ += absl::IsFailedPrecondition(level.status());
@@ -164,6 +188,7 @@ bool MailLevels::RaiseAt(HostNode& asked) {
 
 void MailLevels::CheckAllSpeak(HostNode& asked, uint32_t level) {
   for (const NodeId member : Mail(asked).nodes()) {
+    if (member.value() > nodes_.size()) continue;  // It has not begun.
     const HostNode& node = *nodes_.at(member.value() - 1);
     const Build& build = BuildOf(member);
     if (node.retired() || build.level >= level || shared_.loop.now() - build.since < kKnownAfter) {
@@ -195,19 +220,25 @@ void MailLevels::RaiseAgain() {
 }
 
 bool MailLevels::Apart(NodeId from, NodeId to) {
-  HostNode& one = *nodes_.at(from.value() - 1);
-  HostNode& other = *nodes_.at(to.value() - 1);
+  const bool from_is_one = from < to;
+  HostNode& one = *nodes_.at(std::min(from, to).value() - 1);
+  HostNode& other = *nodes_.at(std::max(from, to).value() - 1);
   if (!one.running() || !other.running()) return false;
-  if (to < from) return Apart(to, from);
   const std::pair<uint64_t, uint64_t> lives{one.life(), other.life()};
-  const auto made = connected_.find({from, to});
-  if (made != connected_.end() && made->second == lives) return false;
+  const auto made = connected_.find({one.id(), other.id()});
   const node::FeatureLevel& here = Mail(one).level();
   const node::FeatureLevel& there = Mail(other).level();
-  if (!here.CheckPeer(to, there.build()).ok() || !there.CheckPeer(from, here.build()).ok()) {
+  if (made != connected_.end() && made->second == lives) {
+    // Nothing is heard of who does not speak what was agreed since.
+    return !(from_is_one ? there.CheckPeer(one.id(), here.build())
+                         : here.CheckPeer(other.id(), there.build()))
+                .ok();
+  }
+  if (!here.CheckPeer(other.id(), there.build()).ok() ||
+      !there.CheckPeer(one.id(), here.build()).ok()) {
     return true;
   }
-  connected_[{from, to}] = lives;
+  connected_[{one.id(), other.id()}] = lives;
   return false;
 }
 
@@ -216,7 +247,8 @@ uint32_t MailLevels::Wanted() const {
   for (const auto& node : nodes_) {
     if (!node->running()) continue;
     for (const NodeId member : Mail(*node).nodes()) {
-      if (!nodes_.at(member.value() - 1)->running()) return Agreed();
+      const bool begun = member.value() <= nodes_.size();
+      if (!begun || !nodes_[member.value() - 1]->running()) return Agreed();
     }
   }
   return newest_;

@@ -39,8 +39,8 @@ class MailLevels {
   // From now on all machines have the newest build, and the cluster is raised as far as that
   // speaks.
   void Finish();
-  // `from` and the other have no connection: one does not speak what the other knows of the
-  // cluster.
+  // Nothing of `from` is heard at `to`: there is no connection, for one does not speak what the
+  // other knows of the cluster; or `to` has learned since that `from` does not.
   bool Apart(NodeId from, NodeId to);
   // What is not so yet; only after Finish().
   std::string Unsettled() const;
@@ -70,7 +70,10 @@ class MailLevels {
   // By any node that finds that it may be done.
   void Raise();
   bool RaiseAt(HostNode& asked);
+  // As ClusterVerbs::RaiseLevel() decides it there.
+  absl::StatusOr<uint32_t> ChoiceAt(HostNode& asked, uint32_t wanted);
   void GoBackSoon();
+  void RaiseBehindABack();
   void CheckAllSpeak(HostNode& asked, uint32_t level);
   void RaiseAgain();
 
