@@ -431,8 +431,8 @@ absl::Status Node::Impl::StartGroups() {
   MakeDuties();
   MakeLoadWatch();
   cluster_ = std::make_unique<ClusterDuties>(
-      ClusterDuties::Parts{*host_, room_, leaders_, health_, *load_, metrics_, policy_, level_,
-                           *control_, *apply_context_, duties_, kQueueGroupsDefault, clock_},
+      ClusterDuties::Parts{*host_, Proposer(), room_, leaders_, health_, *load_, metrics_, policy_,
+                           level_, *apply_context_, duties_, kQueueGroupsDefault, clock_},
       ClusterDuties::Options{settings_.node_id, settings_.hostname, seed_policy_text_,
                              settings_.policy_file, SheddingOptionsOf(settings_)});
   verbs_ = std::make_unique<ClusterVerbs>(ClusterVerbs::Parts{
@@ -449,6 +449,7 @@ absl::Status Node::Impl::StartGroups() {
   room_.gate().OnAmnesia(
       [this](const absl::Status& lost) { EndForAmnesia(settings_.data_dir, lost); });
   room_.Open(*host_, [this] { return MakeBeat(); });
+  health_.SetPolicyPending(true);  // Until the first tick.
   ticker_ = std::make_unique<raft::Ticker>(settings_.timing.tick, [this] { OnTick(); });
   return absl::OkStatus();
 }

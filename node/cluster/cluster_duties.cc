@@ -14,6 +14,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr absl::Duration kBalanceInterval = absl::Seconds(1);
+constexpr absl::Duration kSeedInterval = absl::Milliseconds(100);
 // A node that was silent for so long takes no groups.
 constexpr absl::Duration kBeatLifetime = absl::Seconds(3);
 // Followers that are closer to each other than this are equally fit to lead.
@@ -41,7 +42,7 @@ void ClusterDuties::Tick() {
   LookAround(groups, now);
   if (parts_.room.alone()) return;
   FollowNodes(groups);
-  if (draining() || clock_off_) {
+  if (draining() || clock_off_ || !parts_.policy.known()) {
     // Again: the first try may have failed, and others may hand a group to this node before they
     // hear that it leaves.
     HandOverLed(groups);
@@ -54,20 +55,25 @@ void ClusterDuties::Tick() {
 void ClusterDuties::FollowPolicy(const std::vector<raft::GroupStatus>& groups) {
   const bool none = parts_.policy.Current()->version() == 0;
   const bool to_seed = none && !options_.seed_policy_text.empty();
-  bool known = !to_seed;
-  if (none) {
-    for (const raft::GroupStatus& group : groups) {
-      // Nothing of the control group has come here yet.
-      if (group.group == kControlGroup && group.applied == raft::LogIndex{}) known = false;
-    }
-    for (const NodeId node : parts_.room.nodes()) {
-      const std::optional<HeardBeat> beat = parts_.room.beats().Of(node);
-      if (beat && beat->beat.policy_version() > 0) known = false;
-    }
-  }
+  const bool known = !none || (!to_seed && HasNoPolicy(groups));
   parts_.policy.SetKnown(known);
   parts_.health.SetPolicyPending(!known);
   if (to_seed && !clock_off_) SeedPolicy();
+}
+
+// The control group's leader knows, and says so in its beats; this node may not have heard of it
+// yet.
+bool ClusterDuties::HasNoPolicy(const std::vector<raft::GroupStatus>& groups) const {
+  for (const NodeId node : parts_.room.nodes()) {
+    const std::optional<HeardBeat> beat = parts_.room.beats().Of(node);
+    if (beat && beat->beat.policy_version() > 0) return false;
+  }
+  for (const raft::GroupStatus& group : groups) {
+    if (group.group != kControlGroup) continue;
+    return group.leading ||
+           (group.leader != NodeId{} && parts_.room.beats().Of(group.leader).has_value());
+  }
+  return false;
 }
 
 std::optional<HeardBeat> ClusterDuties::HeardLately(NodeId node) const {
@@ -236,7 +242,7 @@ void ClusterDuties::ChangeMembers(const std::vector<raft::GroupStatus>& groups) 
     const std::optional<MemberStep> step = NextMemberStep(group, options_.self, wanted, rules);
     if (!step) continue;
     if (step->leave_first) {
-      const NodeId target = BestFollower(group);
+      const NodeId target = BestFollower(group, /*willing_only=*/false);
       if (target != NodeId{}) HandOver(group.group, target, step->what);
       continue;
     }
@@ -270,7 +276,8 @@ bool ClusterDuties::MayTake(NodeId node) const {
   const std::optional<HeardBeat> heard = HeardLately(node);
   if (!heard || heard->beat.draining()) return false;
   // It has not heard of the policy, so it attempts nothing.
-  if (heard->beat.policy_version() == 0 && parts_.policy.Current()->version() > 0) return false;
+  const bool expects_one = parts_.policy.Current()->version() > 0 || !parts_.policy.known();
+  if (heard->beat.policy_version() == 0 && expects_one) return false;
   const peer_call::Fitness& fitness = heard->beat.fitness();
   return !fitness.overloaded() && !fitness.recovering() && !fitness.clock_off();
 }
@@ -305,7 +312,7 @@ absl::Status ClusterDuties::HandOverOnRequest(GroupId group, NodeId target,
   return absl::OkStatus();
 }
 
-NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
+NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group, bool willing_only) const {
   raft::LogIndex best{};
   for (const auto& [node, member] : group.members) {
     if (node != options_.self && member.active && !member.learner) {
@@ -323,7 +330,7 @@ NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
     if (MayTake(voter)) willing.push_back(voter);
   }
   // Rather one that is loaded, or is to be replaced, than none.
-  const std::vector<NodeId>& choice = willing.empty() ? fit : willing;
+  const std::vector<NodeId>& choice = willing.empty() && !willing_only ? fit : willing;
   if (choice.empty()) return NodeId{};
   // At home it need not move again.
   const NodeId home = HomeOf(group.group, group.voters);
@@ -334,9 +341,13 @@ NodeId ClusterDuties::BestFollower(const raft::GroupStatus& group) const {
 void ClusterDuties::HandOverLed(const std::vector<raft::GroupStatus>& groups) {
   for (const raft::GroupStatus& group : groups) {
     if (group.role != raft::Role::kLeader || group.handing_over) continue;
-    const NodeId target = BestFollower(group);
+    const bool leaves = draining() || clock_off_;
+    const NodeId target = BestFollower(group, /*willing_only=*/!leaves);
     if (target == NodeId{}) continue;
-    HandOver(group.group, target, draining() ? "this node leaves" : "this node's clock is off");
+    HandOver(group.group, target,
+             draining()   ? "this node leaves"
+             : clock_off_ ? "this node's clock is off"
+                          : "this node has not got the cluster's policy");
   }
 }
 
@@ -359,7 +370,9 @@ bool ClusterDuties::LeadsAnything() const {
 }
 
 void ClusterDuties::SeedPolicy() {
-  if (!parts_.control.leads() || seeding_.exchange(true)) return;
+  const absl::Duration now = parts_.clock.SinceBoot();
+  if (now < next_seed_ || seeding_.exchange(true)) return;
+  next_seed_ = now + kSeedInterval;
   command::Command command;
   command::SetPolicy& set = *command.mutable_set_policy();
   // Version 0 is expected: of two nodes that seed, one does.
@@ -369,13 +382,14 @@ void ClusterDuties::SeedPolicy() {
   set.set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
   absl::StatusOr<std::string> bytes = queue::EncodeCommand(std::move(command));
   HOLDFAST_CHECK(bytes.ok()) << bytes.status();
-  parts_.host.Propose(
-      kControlGroup, {*std::move(bytes), {}}, [this](const raft::ProposeResult& result) {
-        if (!result.status.ok()) {
-          Log(LogLevel::kWarn, "policy_not_seeded", {{"reason", Message(result.status)}});
-        }
-        seeding_.store(false);
-      });
+  // To whoever leads: it may be a node without a policy file.
+  parts_.propose(kControlGroup, {*std::move(bytes), {}}, [this](const raft::ProposeResult& result) {
+    // Another node was first, or nobody leads yet.
+    const bool usual =
+        result.status.ok() || absl::IsAborted(result.status) || absl::IsUnavailable(result.status);
+    if (!usual) Log(LogLevel::kWarn, "policy_not_seeded", {{"reason", Message(result.status)}});
+    seeding_.store(false);
+  });
 }
 
 void ClusterDuties::FillMoves(peer_call::Beat* beat) const {

@@ -1,8 +1,8 @@
 // node/cluster/cluster_duties.h
 // ClusterDuties is what a node does because it is one of several: it keeps the table of leaders
 // current, tells peers how it is, places leaders (LeaderPlacement), hands all of them over when it
-// stops, is drained or doubts its clock, and seeds the policy of a new cluster when it leads the
-// control group. A node that is alone does the same, with nobody to talk to.
+// stops, is drained, doubts its clock or has not got the cluster's policy, and seeds the policy of
+// a new cluster. A node that is alone does the same, with nobody to talk to.
 //
 // Threads:  Tick() from the node's ticker; HandOverAll() and LeadsAnything() from another thread.
 //           MakeBeat(): any.
@@ -12,6 +12,7 @@
 #include <absl/time/time.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <set>
@@ -41,6 +42,8 @@ class ClusterDuties {
  public:
   struct Parts {
     raft::GroupHost& host;
+    // Proposes to whoever leads the group.
+    std::function<void(GroupId, raft::Proposal, raft::ProposeCallback)> propose;
     Peers& room;
     LeaderTable& leaders;
     NodeHealth& health;
@@ -48,7 +51,6 @@ class ClusterDuties {
     NodeMetrics& metrics;
     PolicyHolder& policy;
     const FeatureLevel& level;
-    const ControlMachine& control;
     Context& apply;
     // Of queue group i + 1; touched in the apply context.
     std::vector<std::unique_ptr<GroupDuties>>& duties;
@@ -91,6 +93,8 @@ class ClusterDuties {
  private:
   // See PolicyHolder::known().
   void FollowPolicy(const std::vector<raft::GroupStatus>& groups);
+  // The cluster has no policy, as far as anybody knows who would.
+  bool HasNoPolicy(const std::vector<raft::GroupStatus>& groups) const;
   void SeedPolicy();
   // Once a second, what follows from how this node and the others are.
   void LookAround(const std::vector<raft::GroupStatus>& groups, absl::Duration now);
@@ -110,10 +114,10 @@ class ClusterDuties {
   // What was moved, and why last.
   void FillMoves(peer_call::Beat* beat) const;
   void HandOverLed(const std::vector<raft::GroupStatus>& groups);
-  // The best other voter to lead; 0: none is fit.
-  NodeId BestFollower(const raft::GroupStatus& group) const;
-  // It was heard from lately, stays, trusts its clock, knows a policy, and neither is overloaded nor
-  // was lately.
+  // The best other voter to lead; 0: none is fit. `willing_only`: none that is loaded or so.
+  NodeId BestFollower(const raft::GroupStatus& group, bool willing_only) const;
+  // It was heard from lately, stays, trusts its clock, knows a policy, and neither is overloaded
+  // nor was lately.
   bool MayTake(NodeId node) const;
   // It says that it does not stand for election, not even when a leader asks it to.
   bool Refuses(NodeId node) const;
@@ -125,6 +129,7 @@ class ClusterDuties {
   std::atomic<bool> seeding_{false};
   std::atomic<bool> recording_{false};
   absl::Duration next_balance_;
+  absl::Duration next_seed_;
   bool clock_off_ = false;
   mutable Mutex mutex_;
   LeaderPlacement placement_ ABSL_GUARDED_BY(mutex_);

@@ -7,7 +7,6 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "node/cluster/level_choice.h"
 #include "node/cluster/state_checksum.h"
 #include "node/groups/group_tables.h"
 #include "queue/queue_view.h"
@@ -52,8 +51,7 @@ absl::Status ClusterVerbs::Status(admin::ClusterStatusResponse* response) const 
   };
   facts.level = parts_.level.agreed();
   facts.now = parts_.clock.SinceBoot();
-  facts.level_possible = HighestSpoken(
-      facts.level, WhatMembersSpeak(parts_.room, parts_.self, parts_.level.build(), facts.now));
+  facts.level_possible = HighestSpoken(facts.level, SpokenByMembers());
   FillClusterStatus(facts, response);
   return read;
 }

@@ -18,6 +18,7 @@
 #include "base/status.h"
 #include "node/cluster/cluster_duties.h"
 #include "node/cluster/cluster_view.h"
+#include "node/cluster/level_choice.h"
 #include "node/cluster/members.h"
 #include "node/control/feature_level.h"
 #include "node/delivery/group_duties.h"
@@ -98,6 +99,9 @@ class ClusterVerbs {
   // Counts how far the groups are, until `done` says that it is enough.
   absl::Status AwaitMembers(NodeId node, NodeId replaced, bool leaving, absl::Time deadline,
                             admin::ClusterMembersResponse* response) const;
+  std::vector<SpokenLevels> SpokenByMembers(uint64_t* list_version = nullptr) const;
+  // Queue groups whose state version is that or more, by this node's replicas.
+  size_t GroupsAt(uint32_t level) const;
   absl::Status AwaitLevel(uint32_t level, absl::Time deadline,
                           admin::ClusterRaiseLevelResponse* response) const;
   absl::Status BeginTransfer(GroupId group, NodeId leader, NodeId target);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "node/cluster/cluster_view.h"
@@ -10,19 +11,33 @@
 
 namespace holdfast::node {
 
-std::vector<SpokenLevels> WhatMembersSpeak(const Peers& room, NodeId self, const LevelRange& own,
-                                           absl::Duration now) {
-  std::vector<SpokenLevels> members;
-  for (const NodeId node : room.nodes()) {
-    SpokenLevels& member = members.emplace_back(SpokenLevels{node, true, own, kVersion});
+std::vector<NodeId> AllMembers(const Peers& room, const std::vector<NodeRow>& rows,
+                               const std::vector<raft::GroupStatus>& groups) {
+  const std::vector<NodeId> connected = room.nodes();
+  std::set<NodeId> all(connected.begin(), connected.end());
+  for (const raft::GroupStatus& group : groups) {
+    all.insert(group.voters.begin(), group.voters.end());
+  }
+  for (const NodeRow& row : rows) {
+    if (!row.removed) all.insert(row.node);
+  }
+  return {all.begin(), all.end()};
+}
+
+std::vector<SpokenLevels> WhatMembersSpeak(const std::vector<NodeId>& members,
+                                           const BeatTable& beats, NodeId self,
+                                           const LevelRange& own, absl::Duration now) {
+  std::vector<SpokenLevels> all;
+  for (const NodeId node : members) {
+    SpokenLevels& member = all.emplace_back(SpokenLevels{node, true, own, kVersion});
     if (node == self) continue;
-    const std::optional<HeardBeat> beat = room.beats().Of(node);
+    const std::optional<HeardBeat> beat = beats.Of(node);
     member.heard = beat && now - beat->heard < kSilentAfter;
     if (!member.heard) continue;
     member.speaks = {beat->beat.feature_level_min(), beat->beat.feature_level_max()};
     member.version = beat->beat.version();
   }
-  return members;
+  return all;
 }
 
 uint32_t HighestSpoken(uint32_t agreed, const std::vector<SpokenLevels>& members) {

@@ -12,8 +12,10 @@
 
 #include "base/status.h"
 #include "base/strong_id.h"
+#include "node/control/control_nodes.h"
 #include "node/control/feature_level.h"
 #include "node/peers/peers.h"
+#include "raft/host/group_host.h"
 
 namespace holdfast::node {
 
@@ -25,9 +27,15 @@ struct SpokenLevels {
   std::string version;  // Of its program.
 };
 
-// Of all members that `room` knows, with this node, at `now` (Clock::SinceBoot()).
-std::vector<SpokenLevels> WhatMembersSpeak(const Peers& room, NodeId self, const LevelRange& own,
-                                           absl::Duration now);
+// All nodes that this one knows to take part, or to be about to: of its connections, of the control
+// group's list, and of the members of any group. Ascending.
+std::vector<NodeId> AllMembers(const Peers& room, const std::vector<NodeRow>& rows,
+                               const std::vector<raft::GroupStatus>& groups);
+
+// Of these, `self` among them, at `now` (Clock::SinceBoot()).
+std::vector<SpokenLevels> WhatMembersSpeak(const std::vector<NodeId>& members,
+                                           const BeatTable& beats, NodeId self,
+                                           const LevelRange& own, absl::Duration now);
 
 // The highest level that all members speak; `agreed` where somebody is not heard, or speaks less.
 uint32_t HighestSpoken(uint32_t agreed, const std::vector<SpokenLevels>& members);

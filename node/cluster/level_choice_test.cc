@@ -71,7 +71,7 @@ TEST(LevelChoiceTest, ABeatCountsWhileItIsYoung) {
   ToldPeers peers;
   peers.Hear(NodeId{2}, 2, absl::Seconds(10));
   const auto at = [&peers](absl::Duration now) {
-    return WhatMembersSpeak(peers, NodeId{1}, {1, 3}, now);
+    return WhatMembersSpeak(peers.nodes(), peers.beats(), NodeId{1}, {1, 3}, now);
   };
   const std::vector<SpokenLevels> members = at(absl::Seconds(11));
   ASSERT_EQ(members.size(), 3u);
@@ -80,6 +80,15 @@ TEST(LevelChoiceTest, ABeatCountsWhileItIsYoung) {
   EXPECT_EQ(members[1].speaks.max, 2u);
   EXPECT_FALSE(members[2].heard) << "never";
   EXPECT_FALSE(at(absl::Seconds(10) + kSilentAfter)[1].heard);
+}
+
+TEST(LevelChoiceTest, WhoIsAboutToJoinOrVotesSomewhereIsAskedToo) {
+  ToldPeers peers;
+  raft::GroupStatus group;
+  group.voters = {NodeId{1}, NodeId{6}};
+  const std::vector<NodeRow> rows = {{NodeId{2}, true, "", {}, ""}, {NodeId{5}, false, "", {}, ""}};
+  const std::vector<NodeId> wanted = {NodeId{1}, NodeId{2}, NodeId{3}, NodeId{5}, NodeId{6}};
+  EXPECT_EQ(AllMembers(peers, rows, {group}), wanted) << "node 2 has not left yet";
 }
 
 }  // namespace

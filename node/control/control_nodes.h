@@ -33,7 +33,7 @@ enum class ControlVerdict {
   kListChanged,  // RemoveNode: decided by an older list.
   kReplacing,    // RemoveNode: it takes the place of a node that is not recorded as removed yet.
   kOtherToken,   // AdmitNode: it was admitted with another directory.
-  kOtherLevel,   // RaiseFeatureLevel: the cluster is not at the expected level, or not below.
+  kOtherLevel,   // RaiseFeatureLevel: the level, or the list of nodes, is not the expected one.
 };
 
 struct NodeRow {

@@ -51,8 +51,9 @@ bool HasUnknownFields(const google::protobuf::Message& message) {
   return !reflection->GetUnknownFields(message).empty();
 }
 
-bool IsRise(const command::RaiseFeatureLevel& raise, uint32_t current) {
-  return raise.expected_level() == current && raise.level() > current;
+bool IsRise(const command::RaiseFeatureLevel& raise, uint32_t current, uint64_t list_version) {
+  return raise.expected_level() == current && raise.level() > current &&
+         raise.expected_list_version() == list_version + 1;
 }
 
 }  // namespace
@@ -132,7 +133,7 @@ ControlResult ControlState::ApplyNodes(const command::Command& command, int64_t 
 ControlResult ControlState::ApplyLevel(const command::RaiseFeatureLevel& raise, int64_t index) {
   ControlResult result{ControlVerdict::kOtherLevel, CurrentPolicyVersion()};
   const uint32_t current = FeatureLevel();
-  if (!IsRise(raise, current)) return result;
+  if (!IsRise(raise, current, NodesVersion())) return result;
   WriteCounter(kLevelKey, raise.level());
   command::Audit audit;
   audit.set_actor(raise.actor());
@@ -152,7 +153,8 @@ uint32_t ControlState::FeatureLevel() const {
 }
 
 bool ControlState::Raises(const command::Command& command) const {
-  return command.has_raise_feature_level() && IsRise(command.raise_feature_level(), FeatureLevel());
+  return command.has_raise_feature_level() &&
+         IsRise(command.raise_feature_level(), FeatureLevel(), NodesVersion());
 }
 
 uint64_t ControlState::NodesVersion() const { return ControlNodes(tables_).Version(); }

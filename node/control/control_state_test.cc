@@ -290,7 +290,7 @@ TEST(ControlNodesTest, WhoChangedTheMembersIsRecorded) {
   EXPECT_EQ(trail[1].verb, "cluster remove");
 }
 
-command::Command Raise(uint32_t expected, uint32_t level) {
+command::Command Raise(uint32_t expected, uint32_t level, uint64_t list_version = 0) {
   command::Command command;
   command.set_format(1);
   command::RaiseFeatureLevel& raise = *command.mutable_raise_feature_level();
@@ -299,6 +299,7 @@ command::Command Raise(uint32_t expected, uint32_t level) {
   raise.set_actor("local:carol");
   raise.set_reason("all upgraded");
   raise.set_stamped_us(88);
+  raise.set_expected_list_version(1 + list_version);
   return command;
 }
 
@@ -334,6 +335,18 @@ TEST(ControlStateTest, TheFeatureLevelNeverFallsAndNoRiseIsTakenTwice) {
   }
   EXPECT_EQ(state.FeatureLevel(), 2u);
   EXPECT_EQ(state.AuditTrail(0, 10).size(), 1u) << "refusals leave no trace";
+}
+
+TEST(ControlStateTest, TheFeatureLevelStaysWhereSomebodyCameMeanwhile) {
+  MemoryControlTables tables;
+  ControlState state(tables);
+  command::Command add;
+  add.set_format(1);
+  add.mutable_add_node()->set_node_id(4);
+  add.mutable_add_node()->set_address("node4.test:7026");
+  ASSERT_EQ(state.Apply(add, 8).verdict, ControlVerdict::kApplied);
+  EXPECT_EQ(state.Apply(Raise(1, 2), 9).verdict, ControlVerdict::kOtherLevel);
+  EXPECT_EQ(state.Apply(Raise(1, 2, state.NodesVersion()), 10).verdict, ControlVerdict::kApplied);
 }
 
 }  // namespace

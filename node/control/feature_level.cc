@@ -20,11 +20,11 @@ absl::Status FeatureLevel::CheckOrEnd(uint32_t level, std::string_view what) con
 
 absl::Status FeatureLevel::CheckPeer(NodeId peer, LevelRange speaks) const {
   const uint32_t level = agreed();
-  if (speaks.Has(level)) return absl::OkStatus();
+  if (speaks.max >= level) return absl::OkStatus();
   return MakeStatus(absl::StatusCode::kUnimplemented,
                     "node {} speaks feature levels {} to {}, and this cluster is at level {}: "
-                    "install a build on it that speaks this one",
-                    peer.value(), speaks.min, speaks.max, level);
+                    "install a build on it that speaks {}",
+                    peer.value(), speaks.min, speaks.max, level, level);
 }
 
 }  // namespace holdfast::node

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <string_view>
+#include <utility>
 
 #include "base/status.h"
 #include "base/strong_id.h"
@@ -48,7 +49,8 @@ class FeatureLevel {
   absl::Status Check(uint32_t level, std::string_view what) const;
   // The same, and ends the node if so; returns where that takes a moment.
   absl::Status CheckOrEnd(uint32_t level, std::string_view what) const;
-  // Of a peer whose build speaks that: kUnimplemented if not what the cluster does.
+  // Of a peer whose build speaks that: kUnimplemented if that is less than what the cluster does.
+  // One that speaks more is never refused: this node may lag, and the peer knows from its own rows.
   absl::Status CheckPeer(NodeId peer, LevelRange speaks) const;
 
  private:

@@ -57,8 +57,8 @@ class PolicyHolder {
   void Publish(std::shared_ptr<const PolicySnapshot> snapshot);
 
   // Whether that is the cluster's, and not only the default one of a node that has not heard of the
-  // cluster's yet: one that has just joined, or a cluster that is about to take one over. Mail would
-  // be sent past the routes, and limits would not hold. False until ClusterDuties knows.
+  // cluster's yet: one that has just joined, or a cluster that is about to take one over. Mail
+  // would be sent past the routes, and limits would not hold. False until ClusterDuties knows.
   bool known() const { return known_.load(std::memory_order_acquire); }
   void SetKnown(bool known) { known_.store(known, std::memory_order_release); }
 

@@ -139,7 +139,8 @@ absl::Status ControlMachine::Apply(const raft::CommittedEntry& entry, raft::Stat
           "join in its place");
     case ControlVerdict::kOtherLevel:
       return absl::AbortedError(
-          "the cluster's feature level was raised meanwhile: look at `holdfast cluster status`");
+          "the cluster's feature level or its members changed meanwhile: look at `holdfast cluster "
+          "status`, and try again");
   }
   return absl::InternalError("unknown verdict");
 }

@@ -38,6 +38,7 @@ TEST(ShareExchangeTest, AloneANodeHasAllAndAsksNobody) {
 class ThreeNodes : public ::testing::Test {
  protected:
   ThreeNodes() {
+    policy_.SetKnown(true);
     for (uint64_t node = 1; node <= 3; ++node) {
       exchanges_.push_back(std::make_unique<ShareExchange>(
           ShareExchange::Parts{
@@ -93,7 +94,7 @@ class ThreeNodes : public ::testing::Test {
   const queue::DestinationLimits limits_;
   ManualClock clock_{absl::UnixEpoch()};
   ManualContext apply_;
-  PolicyHolder policy_;
+  PolicyHolder policy_;  // Of all three.
   uint64_t leader_ = 1;
   bool cut_ = false;
   int calls_ = 0;
@@ -118,6 +119,16 @@ TEST_F(ThreeNodes, AllTogetherKeepTheLimit) {
   Run(absl::Seconds(20), {1, 2, 3});
   EXPECT_EQ(InUse(1) + InUse(2) + InUse(3), 20u);
   EXPECT_GE(std::min({InUse(1), InUse(2), InUse(3)}), 6u);
+}
+
+TEST_F(ThreeNodes, ACoordinatorWithoutTheClustersPolicyGrantsNothing) {
+  policy_.SetKnown(false);
+  Run(absl::Seconds(8), {2});
+  EXPECT_EQ(exchanges_[1]->counts().grants.load(), 0u);
+  EXPECT_LE(InUse(2), 6u) << "no more than its floor";
+  policy_.SetKnown(true);
+  Run(absl::Seconds(10), {2});
+  EXPECT_EQ(InUse(2), 18u);
 }
 
 TEST_F(ThreeNodes, WhoWantsLittleCallsNobody) {

@@ -71,18 +71,20 @@ std::string PeerGate::Hello(NodeId peer) {
 absl::Status PeerGate::OnHello(NodeId peer, std::string_view bytes) {
   absl::StatusOr<peer_call::Hello> said = DecodeHello(bytes);
   HOLDFAST_RETURN_IF_ERROR(said.status());
-  const LevelRange speaks{said->feature_level_min(), said->feature_level_max()};
-  {
-    MutexLock lock(mutex_);
-    speaks_[peer] =
-        speaks;  // Also where it is refused: of its other connections that is true, too.
-  }
   HOLDFAST_RETURN_IF_ERROR(CheckHello(peer, *said));
+  NoteSpeaks(peer, {said->feature_level_min(), said->feature_level_max()});
   Promises promised;
   for (const peer_call::Acknowledged& one : said->acknowledged()) {
     promised.push_back({GroupId(one.group()), one.term(), one.index()});
   }
   return TakePromises(peer, promised);
+}
+
+// Only of accepted connections: a copy of the peer that is refused must not silence the peer.
+void PeerGate::NoteSpeaks(NodeId peer, LevelRange speaks) {
+  MutexLock lock(mutex_);
+  if (speaks_.size() >= kKnownNodesMax && !speaks_.contains(peer)) return;
+  speaks_[peer] = speaks;
 }
 
 absl::Status PeerGate::CheckSpeaks(NodeId peer) {
@@ -203,6 +205,7 @@ absl::StatusOr<std::unique_ptr<raft::FetchSource>> PeerGate::OpenFetch(NodeId pe
                                                                        std::string_view request) {
   raft::GroupHost* const host = host_.load(std::memory_order_acquire);
   if (host == nullptr) return absl::UnavailableError("the node is starting");
+  HOLDFAST_RETURN_IF_ERROR(CheckSpeaks(peer));
   return host->OpenFetch(peer, request);
 }
 

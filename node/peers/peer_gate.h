@@ -72,7 +72,8 @@ class PeerGate final : public raft::PeerHandler {
   // another incarnation. kUnimplemented: its build does not speak the cluster's feature level.
   // kDataLoss: see OnAmnesia().
   absl::Status OnHello(NodeId peer, std::string_view hello) override;
-  // Messages and calls of a peer that does not speak the cluster's feature level are not heard.
+  // Messages, calls and fetches of a peer that does not speak the cluster's feature level are not
+  // heard.
   void OnMessage(NodeId from, GroupId group, raft::Message message) override;
   void OnMessages(NodeId from, std::vector<raft::GroupMessage> messages) override;
   void OnUnreachable(NodeId peer) override;
@@ -88,6 +89,7 @@ class PeerGate final : public raft::PeerHandler {
   // By what the peer's newest connection said: others may have been there when the cluster was
   // raised, and a leader that is heard but can't hear holds everybody off.
   absl::Status CheckSpeaks(NodeId peer);
+  void NoteSpeaks(NodeId peer, LevelRange speaks);
   // Of this node to `peer`, as it remembers them.
   absl::Status TakePromises(NodeId peer, const Promises& promised);
   absl::Status Greet(raft::GroupHost& host, NodeId peer, const Promises& promised);

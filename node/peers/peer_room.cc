@@ -295,8 +295,9 @@ absl::Status PeerRoom::JoiningRound() {
         bytes.ok() ? DecodeAnswer(*bytes) : absl::StatusOr<peer_call::Answer>(bytes.status());
     if (!answer.ok()) {
       const absl::StatusCode code = answer.status().code();
-      const bool says_no =
-          code == absl::StatusCode::kFailedPrecondition || code == absl::StatusCode::kNotFound;
+      const bool says_no = code == absl::StatusCode::kFailedPrecondition ||
+                           code == absl::StatusCode::kNotFound ||
+                           code == absl::StatusCode::kUnimplemented;
       if (says_no) why = Annotate(answer.status(), format("node {}", peer.value()));
       continue;
     }

@@ -9,8 +9,9 @@
 namespace holdfast::raft_test {
 namespace {
 
-// A beat may be a pause and a call's time old when it is heard, and counts for kSilentAfter then.
-constexpr absl::Duration kKnownAfter = absl::Seconds(9);
+// A build counts as told after so long: the life before may take a moment to stop, a beat may be a
+// pause (3 s) and a call's time (3 s) old when it is heard, and counts for kSilentAfter then.
+constexpr absl::Duration kKnownAfter = absl::Seconds(13);
 constexpr absl::Duration kDownMax = absl::Milliseconds(1500);
 constexpr absl::Duration kEntryUnderWay = absl::Milliseconds(500);
 constexpr absl::Duration kBeforeItTells = absl::Milliseconds(80);
@@ -149,7 +150,7 @@ absl::StatusOr<uint32_t> MailLevels::ChoiceAt(HostNode& asked, uint32_t wanted) 
 // has the entry in its log, and not applied, when the older build starts.
 void MailLevels::GoBackSoon() {
   HostNode* const node = AnyRunning();
-  if (node == nullptr) return;
+  if (node == nullptr || node->pace().apply_max >= kEntryUnderWay * 2) return;
   const absl::Duration usual = node->pace().apply_max;
   node->pace().apply_max = kEntryUnderWay * 2;
   const double share = static_cast<double>(luck_.Below(1000)) / 1000.0;
@@ -179,6 +180,9 @@ bool MailLevels::RaiseAt(HostNode& asked) {
   raise.set_expected_level(agreed);
   raise.set_level(*level);
   raise.set_actor("operator");
+  uint64_t list_version = 0;
+  (void)mail.members(&list_version);
+  raise.set_expected_list_version(1 + list_version);
   shared_.trace.Note("raises", {asked.id().value(), *level});
   mail.Decide(std::move(command),
               [this](const absl::Status& status) { raises_ += status.ok() && !finished_; });
@@ -187,7 +191,7 @@ bool MailLevels::RaiseAt(HostNode& asked) {
 }
 
 void MailLevels::CheckAllSpeak(HostNode& asked, uint32_t level) {
-  for (const NodeId member : Mail(asked).nodes()) {
+  for (const NodeId member : Mail(asked).AllMembers()) {
     if (member.value() > nodes_.size()) continue;  // It has not begun.
     const HostNode& node = *nodes_.at(member.value() - 1);
     const Build& build = BuildOf(member);
@@ -246,7 +250,7 @@ bool MailLevels::Apart(NodeId from, NodeId to) {
 uint32_t MailLevels::Wanted() const {
   for (const auto& node : nodes_) {
     if (!node->running()) continue;
-    for (const NodeId member : Mail(*node).nodes()) {
+    for (const NodeId member : Mail(*node).AllMembers()) {
       const bool begun = member.value() <= nodes_.size();
       if (!begun || !nodes_[member.value() - 1]->running()) return Agreed();
     }

@@ -54,6 +54,7 @@ class MailNode::Watched final : public raft::StateMachine {
   void OnSnapshotInstalled(raft::LogIndex last) override {
     node_.shared().trace.Note("installed", {node_.id().value(), group_.value(), last});
     machine_.OnSnapshotInstalled(last);
+    if (group_ != kControlGroup && !inside_.meets_foreign_) CheckBuild(last);
   }
 
  private:
@@ -83,12 +84,17 @@ class MailNode::Watched final : public raft::StateMachine {
 // Tells the checker when a dot is allowed.
 class MailNode::WatchedFence final : public node::IntentRecorder {
  public:
-  WatchedFence(HostNode& node, const MailCluster& cluster, node::IntentRecorder& fence)
-      : node_(node), cluster_(cluster), fence_(fence) {}
+  WatchedFence(HostNode& node, const MailNode& inside, const MailCluster& cluster,
+               node::IntentRecorder& fence)
+      : node_(node), inside_(inside), cluster_(cluster), fence_(fence) {}
 
   void RecordIntent(const node::AttemptTask& task,
                     std::function<void(absl::Status)> done) override {
     cluster_.on_intent(node_, task.group);
+    if (inside_.policy_version() == 0) {
+      node_.shared().checker.Fail(format("node {} attempts mail of group {} without a policy",
+                                         node_.id().value(), task.group.value()));
+    }
     fence_.RecordIntent(task, Watch(task, std::move(done)));
   }
   void ConfirmLeadership(const node::AttemptTask& task,
@@ -109,6 +115,7 @@ class MailNode::WatchedFence final : public node::IntentRecorder {
   }
 
   HostNode& node_;
+  const MailNode& inside_;
   const MailCluster& cluster_;
   node::IntentRecorder& fence_;
 };
@@ -218,7 +225,7 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
   node::AttemptRunnerOptions runner;
   runner.hostname = hostname_;
   runner.attempts = cluster.attempts;
-  fence_ = std::make_unique<WatchedFence>(node, cluster, intents_);
+  fence_ = std::make_unique<WatchedFence>(node, *this, cluster, intents_);
   runner_ = std::make_unique<node::AttemptRunner>(runner, std::move(edges), node.store(), *fence_,
                                                   node.clock());
   control_ = std::make_unique<node::ControlMachine>(
@@ -240,11 +247,14 @@ MailNode::MailNode(HostNode& node, const MailCluster& cluster, const std::vector
                              node.apply_context(),
                              [](const std::string&) {}},
       node::LoadWatch::Options{node.id(), cluster.timing.tick, {}, {}});
+  // Of the first nodes those with an even number have no policy file, nor has who joins.
+  const bool has_file = !node.voters().empty() && node.id().value() % 2 == 1;
+  const std::string seed_text = has_file ? cluster.policy_text : "";
   cluster_duties_ = std::make_unique<node::ClusterDuties>(
-      node::ClusterDuties::Parts{node.host(), *peers_, leaders_, health_, *load_, metrics_, policy_,
-                                 level_, *control_, node.apply_context(), duties_,
+      node::ClusterDuties::Parts{node.host(), Proposer(), *peers_, leaders_, health_, *load_,
+                                 metrics_, policy_, level_, node.apply_context(), duties_,
                                  cluster.queue_groups, node.clock()},
-      node::ClusterDuties::Options{node.id(), hostname_, cluster.policy_text, "policy", {}});
+      node::ClusterDuties::Options{node.id(), hostname_, seed_text, "policy", {}});
   intents_.Set(&duties_);
   absl::Status loaded = control_->Load();
   for (const auto& machine : machines_) {
@@ -266,8 +276,13 @@ void MailNode::OnForeignLevel() {
   node_.disk().FailAt(0, /*takes_effect=*/false);
 }
 
+std::vector<NodeId> MailNode::AllMembers() const {
+  return node::AllMembers(*peers_, cluster_duties_->nodes(), node_.host().Statuses());
+}
+
 std::vector<node::SpokenLevels> MailNode::WhatMembersSpeak() const {
-  return node::WhatMembersSpeak(*peers_, node_.id(), level_.build(), node_.clock().SinceBoot());
+  return node::WhatMembersSpeak(AllMembers(), peers_->beats(), node_.id(), level_.build(),
+                                node_.clock().SinceBoot());
 }
 
 void MailNode::MakeReplays() {

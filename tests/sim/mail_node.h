@@ -97,6 +97,7 @@ class MailNode final : public NodeInside {
   void HangsUp(const std::string& queue_id) { submit_->Unconfirmed(queue_id); }
   bool leads(GroupId group) const { return leaders_.Leads(group); }
   const node::FeatureLevel& level() const { return level_; }
+  std::vector<NodeId> AllMembers() const;
   std::vector<node::SpokenLevels> WhatMembersSpeak() const;
   void HandOver(GroupId group, NodeId target);
   // An operator's drain: all groups go to others, until TakePartAgain().

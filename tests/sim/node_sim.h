@@ -176,7 +176,7 @@ class NodeSim {
   Random clock_luck_;
   bool clocks_drift_ = false;
   std::unique_ptr<MailMembers> members_;  // Null: they stay.
-  std::unique_ptr<MailLevels> levels_;  // Null: one build.
+  std::unique_ptr<MailLevels> levels_;    // Null: one build.
   bool healing_ = false;
   uint64_t limit_max_ = 0;  // Of connections at a destination, in any policy so far.
   NodeSimResult spoiled_;   // Only the counts of lost and bad disks and of clocks.

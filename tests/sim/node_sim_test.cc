@@ -34,6 +34,9 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
     sum.damaged_stores += result.damaged_stores;
     sum.dead_disks += result.dead_disks;
     sum.drifting += result.drifting;
+    sum.installs += result.installs;
+    sum.raises += result.raises;
+    sum.raises_refused += result.raises_refused;
   }
   // The faults did happen, and so did the work.
   EXPECT_GT(sum.elected, 100u);
@@ -55,6 +58,9 @@ TEST(NodeSimTest, KeepsItsPromisesUnderFaults) {
   EXPECT_GT(sum.damaged_stores, 0u);
   EXPECT_GT(sum.dead_disks, 0u);
   EXPECT_GT(sum.drifting, 5u);
+  EXPECT_GT(sum.installs, 10u);
+  EXPECT_GT(sum.raises, 0u);
+  EXPECT_GT(sum.raises_refused, 10u);
 }
 
 TEST(NodeSimTest, EqualSeedsGiveEqualRuns) {
