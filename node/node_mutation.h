@@ -23,7 +23,6 @@ enum class NodeMutation : uint8_t {
   kRaiseUnasked = 10,       // The feature level is raised, whatever the members' builds speak.
   kSkipForeign = 11,        // A node skips what raises a group beyond its build, and goes on.
   kRaiseEarly = 12,         // A group's leader goes as far as its own build speaks.
-  kActUnknown = 13,         // Who has not got the cluster's policy attempts mail all the same.
 };
 
 }  // namespace holdfast::node

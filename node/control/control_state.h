@@ -3,9 +3,9 @@
 // versions of the policy, nodes that came and went, the feature level, and the audit trail. It
 // changes only in Apply(), one command at a time, in log order; equal histories give equal rows. It
 // does not judge whether a policy makes sense: that is done by the leader before it proposes, for
-// builds may differ in it. Pure: no clock, no luck, no I/O but the rows. Threads: owned by the
-// apply context. Others see a PolicySnapshot, published after each apply. Limits:  keeps
-// options.policy_versions_max versions and options.audit_lines_max lines; older ones
+// builds may differ in it. Pure: no clock, no luck, no I/O but the rows.
+// Threads: owned by the apply context. Others see a PolicySnapshot, published after each apply.
+// Limits:  keeps options.policy_versions_max versions and options.audit_lines_max lines; older ones
 //          go. Apply never refuses for size what a leader proposed, but for a policy text over
 //          options.policy_bytes_max, which is a verdict like any other.
 #pragma once

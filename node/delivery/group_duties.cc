@@ -185,7 +185,7 @@ void GroupDuties::Tick() {
   if (!leads_) return;
   FollowHandOver();
   const absl::Duration now = parts_.clock.SinceBoot();
-  if (clock_off_ || !KnowsPolicy()) return;
+  if (clock_off_ || !parts_.policy.known()) return;
   if (now >= next_sweep_) {
     next_sweep_ = now + kSweepInterval;
     SettleInDoubt();

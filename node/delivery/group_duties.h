@@ -145,10 +145,7 @@ class GroupDuties {
                 std::string text);
   // This node leads, and will for a while.
   bool MayAttempt() const {
-    return leads_ && !hand_over_ && !draining_ && !clock_off_ && KnowsPolicy();
-  }
-  bool KnowsPolicy() const {
-    return parts_.policy.known() || options_.mutation == NodeMutation::kActUnknown;
+    return leads_ && !hand_over_ && !draining_ && !clock_off_ && parts_.policy.known();
   }
   // `task` was granted in this leadership: what other leaders did meanwhile it can't know.
   bool MayStart(const AttemptTask& task) const {

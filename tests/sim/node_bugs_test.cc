@@ -45,10 +45,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Bug{NodeMutation::kSettleAtOnce, "SettleAtOnce", 10},
                     Bug{NodeMutation::kForgetOutcomes, "ForgetOutcomes", 10},
                     Bug{NodeMutation::kNoLease, "NoLease", 10},
-                    Bug{NodeMutation::kRaiseUnasked, "RaiseUnasked", 40},
+                    Bug{NodeMutation::kRaiseUnasked, "RaiseUnasked", 60},
                     Bug{NodeMutation::kSkipForeign, "SkipForeign", 40},
-                    Bug{NodeMutation::kRaiseEarly, "RaiseEarly", 40},
-                    Bug{NodeMutation::kActUnknown, "ActUnknown", 40}),
+                    Bug{NodeMutation::kRaiseEarly, "RaiseEarly", 40}),
     [](const testing::TestParamInfo<Bug>& bug) { return std::string(bug.param.name); });
 
 }  // namespace
