@@ -189,9 +189,9 @@ void MailChecker::OnLeading(NodeId node, GroupId group, raft::Term term) {
   led.leader = node;
 }
 
-void MailChecker::OnFenceOpens(NodeId node, GroupId group) {
+void MailChecker::OnFenceOpens(NodeId node, GroupId group, raft::Term term) {
   const Group& led = groups_[group];
-  if (led.leader == node) return;
+  if (led.leader == node || term > led.term) return;
   Fail(format("group {}: the fence lets a dot of node {} pass, and node {} leads (term {})",
               group.value(), node.value(), led.leader.value(), led.term));
 }

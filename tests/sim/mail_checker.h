@@ -72,8 +72,9 @@ class MailChecker {
   void OnApplied(NodeId node, GroupId group, const raft::CommittedEntry& entry,
                  const absl::Status& verdict);
   void OnLeading(NodeId node, GroupId group, raft::Term term);
-  // A final dot of the group's mail may leave the node now.
-  void OnFenceOpens(NodeId node, GroupId group);
+  // A final dot of the group's mail may leave the node now, which leads in `term`; 0: it does not.
+  // Its machine may hear of that later.
+  void OnFenceOpens(NodeId node, GroupId group, raft::Term term);
   // The control group raised the cluster to that feature level.
   void OnLevel(uint32_t level) { level_ = std::max(level_, level); }
   // The group's state version when the entry at `index` is applied; nullopt: as far as anybody has.

@@ -108,7 +108,9 @@ class MailNode::WatchedFence final : public node::IntentRecorder {
     return [this, life = node_.life(), group = task.group,
             done = std::move(done)](const absl::Status& status) {
       if (status.ok() && node_.life() == life && !node_.dying()) {
-        cluster_.checker.OnFenceOpens(node_.id(), group);
+        const std::optional<raft::GroupStatus> now = node_.host().Status(group);
+        cluster_.checker.OnFenceOpens(node_.id(), group,
+                                      now && now->leading ? now->term : raft::Term{});
       }
       done(status);
     };
