@@ -278,6 +278,50 @@ def who_missed_the_raise_gets_nothing_with_the_old_build(options):
         return f"equal replicas: {cluster.compare_replicas()}"
 
 
+def raised_behind_the_back_of(cluster, number):
+    """Starts the old build on a node and has the level raised before that build has told what it speaks."""
+    asked, node = cluster.nodes[0], cluster.nodes[number - 1]
+    for _ in range(TRIES):
+        cases.wait_until(lambda: cluster.status(asked)["feature_level_possible"] == 2, 20, lambda: f"{cluster.status(asked)}")
+        mark = len(asked.log_text())
+        node.kill()
+        node.program = OLD
+        node.spawn()
+        cases.wait_until(lambda mark=mark: f"peer_accepted node=1 peer={number}" in asked.log_text()[mark:], 20,
+                         lambda: f"it connects:\n{asked.log_tail()}", poll=0.005)
+        run = raise_level(asked)
+        if run.returncode == 0:
+            return
+        cases.expect("is not heard" in run.stderr or "runs version" in run.stderr, run.stdout + run.stderr)
+        node.kill()
+        node.program = NEXT
+        node.start()
+    raise cases.CaseFailed(f"no raise within the time in {TRIES} tries")
+
+
+def no_group_waits_for_who_went_back_just_before(options):
+    """It is connected when the level rises: it must end or not be heard, and keep no group from going on."""
+    with cluster_module.Cluster(3, options, cluster_id="back") as cluster:
+        for node in cluster.nodes:
+            node.program = NEXT
+        cluster.start()
+        raised_behind_the_back_of(cluster, 3)
+        node = cluster.nodes[2]
+        words = REFUSED_PEER.format(3)
+        cases.wait_until(lambda: node.process.poll() is not None or words in node.log_text(), 30,
+                         lambda: f"it ends, or is refused:\n{node.log_tail()}")
+        ended = node.process.poll()
+        if ended is not None:
+            cases.expect_equal(ended, 1, "exit code of who met the entry")
+            cases.expect("event=foreign_level" in node.log_text(), node.log_tail())
+        else:
+            node.kill()
+        node.program = NEXT
+        node.start()
+        wait_level(cluster, 2)
+        return f"it {'ended' if ended is not None else 'was refused'}; equal replicas: {cluster.compare_replicas()}"
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only")
@@ -299,6 +343,8 @@ def main():
                     print(f"--- {node.log}:\n{node.log_tail(15)}", flush=True)
         counter.run("who missed the raise gets nothing with the old build",
                     who_missed_the_raise_gets_nothing_with_the_old_build, node_options)
+        counter.run("no group waits for who went back just before the raise",
+                    no_group_waits_for_who_went_back_just_before, node_options)
     return counter.finish()
 
 
