@@ -30,8 +30,8 @@ namespace holdfast::node {
 
 class Node {
  public:
-  // `levels`: another build's, for tests of upgrades.
-  Node(const NodeSettings& settings, const Clock& clock, LevelRange levels = kBuildLevels);
+  // `levels`: what the build speaks.
+  Node(const NodeSettings& settings, const Clock& clock, LevelRange levels);
   ~Node();  // Stop().
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;

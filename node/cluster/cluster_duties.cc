@@ -61,6 +61,7 @@ void ClusterDuties::FollowPolicy(const std::vector<raft::GroupStatus>& groups) {
   if (to_seed && !clock_off_) SeedPolicy();
 }
 
+// Once it is known, an election in the control group stops nobody.
 // The control group's leader knows, and says so in its beats; this node may not have heard of it
 // yet.
 bool ClusterDuties::HasNoPolicy(const std::vector<raft::GroupStatus>& groups) const {
@@ -68,6 +69,7 @@ bool ClusterDuties::HasNoPolicy(const std::vector<raft::GroupStatus>& groups) co
     const std::optional<HeardBeat> beat = parts_.room.beats().Of(node);
     if (beat && beat->beat.policy_version() > 0) return false;
   }
+  if (parts_.policy.known()) return true;
   for (const raft::GroupStatus& group : groups) {
     if (group.group != kControlGroup) continue;
     return group.leading ||
@@ -416,7 +418,6 @@ peer_call::Beat ClusterDuties::MakeBeat() const {
   beat.set_version(kVersion);
   beat.set_feature_level_min(parts_.level.build().min);
   beat.set_feature_level_max(parts_.level.build().max);
-  beat.set_feature_level(parts_.level.agreed());
   beat.set_started_us(absl::ToUnixMicros(started_));
   beat.set_wall_time_us(absl::ToUnixMicros(parts_.clock.Now()));
   const absl::Status ready = parts_.health.MayAccept();

@@ -28,7 +28,7 @@ struct SpokenLevels {
 };
 
 // All nodes that this one knows to take part, or to be about to: of its connections, of the control
-// group's list, and of the members of any group. Ascending.
+// group's list (learners stand there), and the voters of any group. Ascending.
 std::vector<NodeId> AllMembers(const Peers& room, const std::vector<NodeRow>& rows,
                                const std::vector<raft::GroupStatus>& groups);
 

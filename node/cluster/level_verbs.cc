@@ -32,7 +32,8 @@ absl::Status ClusterVerbs::RaiseLevel(const admin::ClusterRaiseLevelRequest& req
   const std::vector<SpokenLevels> members = SpokenByMembers(&list_version);
   response->set_before(before);
   const absl::StatusOr<uint32_t> level = ChooseLevel(before, request.level(), members);
-  if (absl::IsAlreadyExists(level.status()) && GroupsAt(before) < parts_.duties.size()) {
+  const bool there = request.level() == 0 || request.level() == before;
+  if (there && absl::IsAlreadyExists(level.status()) && GroupsAt(before) < parts_.duties.size()) {
     // It was asked for before, and the groups are still on their way.
     response->set_level(before);
     return AwaitLevel(before, deadline, response);
