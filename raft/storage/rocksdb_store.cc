@@ -23,6 +23,7 @@
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
+#include "raft/storage/sync_meter.h"
 #include "raft/storage/witness.h"
 
 namespace holdfast::raft {
@@ -115,10 +116,7 @@ class RocksDbStore final : public Store {
   absl::Duration witnessed_at_;  // Of clock_.SinceBoot().
 
   std::atomic<uint64_t> writes_{0};
-  std::atomic<uint64_t> syncs_{0};
-  std::atomic<int64_t> sync_nanoseconds_{0};
-  // Clock::SinceBoot() in nanoseconds at which the sync under way began; 0: none is.
-  std::atomic<int64_t> sync_began_{0};
+  SyncMeter syncs_{clock_};
   std::atomic<uint64_t> body_bytes_{0};
 };
 
@@ -175,7 +173,7 @@ absl::Status RocksDbStore::Load() {
 absl::Status RocksDbStore::Found(const StoreIdentity& identity,
                                  const std::vector<GroupSeed>& groups) {
   // The witness first: a store that has an identity always has a witness.
-  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine_->env, options_.directory, 0));
+  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine_->env, options_.directory, 0, syncs_));
   rocksdb::WriteBatch batch;
   rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kIdentity)),
                                   ToSlice(EncodeIdentity(identity)));
@@ -272,12 +270,7 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
   // that apply does not wait for the disk.
-  const int64_t began = absl::ToInt64Nanoseconds(clock_.SinceBoot());
-  sync_began_ = began;
-  HOLDFAST_RETURN_IF_ERROR(engine_->Sync("syncing the log"));
-  sync_nanoseconds_ += absl::ToInt64Nanoseconds(clock_.SinceBoot()) - began;
-  sync_began_ = 0;
-  ++syncs_;
+  HOLDFAST_RETURN_IF_ERROR(syncs_.Time([this] { return engine_->Sync("syncing the log"); }));
   durable_write_ = write_number_;
   const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
   return vote_changed || is_due ? WriteWitnessNow() : absl::OkStatus();
@@ -546,7 +539,7 @@ absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group,
 }
 
 absl::Status RocksDbStore::WriteWitnessNow() {
-  absl::Status status = WriteWitness(*engine_->env, options_.directory, durable_write_);
+  absl::Status status = WriteWitness(*engine_->env, options_.directory, durable_write_, syncs_);
   if (!status.ok()) {
     engine_->latch->Fail(
         holdfast::format("the store {} failed: {}", options_.directory, holdfast::Message(status)));
@@ -574,10 +567,9 @@ absl::StatusOr<uint64_t> RocksDbStore::FreeBytes() const {
 StoreCounters RocksDbStore::Counters() const {
   StoreCounters out;
   out.writes = writes_;
-  out.syncs = syncs_;
-  out.sync_time = absl::Nanoseconds(sync_nanoseconds_.load());
-  const int64_t began = sync_began_;
-  if (began != 0) out.sync_running = clock_.SinceBoot() - absl::Nanoseconds(began);
+  out.syncs = syncs_.count();
+  out.sync_time = syncs_.time();
+  out.sync_running = syncs_.running();
   out.body_bytes_written = body_bytes_;
   const rocksdb::Statistics& statistics = *engine_->statistics;
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);

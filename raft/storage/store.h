@@ -170,8 +170,9 @@ class StateInstall {
 
 struct StoreCounters {
   uint64_t writes = 0;
+  // Waits for the disk by Write() and Witness(): one for the log, two for the witness.
   uint64_t syncs = 0;
-  // What syncs took: those that ended together, and the one under way so far (zero: none is).
+  // What they took: those that ended together, and the one under way so far (zero: none is).
   absl::Duration sync_time;
   absl::Duration sync_running;
   uint64_t body_bytes_written = 0;  // Accepted by Write().

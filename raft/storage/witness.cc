@@ -14,19 +14,20 @@ std::string WitnessPath(const std::string& directory) { return directory + "/wit
 
 }  // namespace
 
-absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write) {
+absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write,
+                          SyncMeter& syncs) {
   const std::string path = WitnessPath(directory);
   const std::string fresh = path + ".new";
   std::unique_ptr<rocksdb::WritableFile> file;
   rocksdb::Status status = env.NewWritableFile(fresh, &file, rocksdb::EnvOptions());
   if (status.ok()) status = file->Append(EncodeNumber(durable_write));
   if (status.ok()) status = file->Flush();
-  if (status.ok()) status = file->Sync();
+  if (status.ok()) status = syncs.Time([&file] { return file->Sync(); });
   if (status.ok()) status = file->Close();
   if (status.ok()) status = env.RenameFile(fresh, path);
   std::unique_ptr<rocksdb::Directory> folder;
   if (status.ok()) status = env.NewDirectory(directory, &folder);
-  if (status.ok()) status = folder->Fsync();
+  if (status.ok()) status = syncs.Time([&folder] { return folder->Fsync(); });
   return FromRocksDb(status, "writing the witness");
 }
 

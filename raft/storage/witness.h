@@ -13,6 +13,7 @@
 #include <string>
 
 #include "base/status.h"
+#include "raft/storage/sync_meter.h"
 
 namespace rocksdb {
 class Env;
@@ -20,8 +21,10 @@ class Env;
 
 namespace holdfast::raft {
 
-// Replaces the witness in `directory`, durably: old or new after a crash, nothing between.
-absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write);
+// Replaces the witness in `directory`, durably: old or new after a crash, nothing between. Its two
+// syncs, of the file and of the folder, count in `syncs`.
+absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write,
+                          SyncMeter& syncs);
 
 // kNotFound, kDataLoss (damaged), kUnavailable (can't be read).
 absl::StatusOr<uint64_t> ReadWitness(rocksdb::Env& env, const std::string& directory);

@@ -50,6 +50,7 @@ class FaultFile final : public rocksdb::FSWritableFileOwnerWrapper {
     const uint64_t size = system_.SizeOf(path_);
     IOStatus fault = system_.Begin(path_, FaultKind::kSync);
     if (!fault.ok()) return fault;
+    if (system_.on_sync_ && !IsTextLog(path_)) system_.on_sync_();
     IOStatus status = FSWritableFileOwnerWrapper::Sync(options, context);
     if (status.ok()) system_.Synced(path_, size);
     return status;

@@ -11,9 +11,11 @@
 #include <rocksdb/file_system.h>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/mutex.h"
 
@@ -40,6 +42,9 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   bool failed() const;  // Whether any operation was made to fail since Heal().
   // Everything works again.
   void Heal();
+  // Called in each sync of a file, before it is done, on whatever thread: a disk that takes its
+  // time. Before the store is opened.
+  void SetOnSync(std::function<void()> on_sync) { on_sync_ = std::move(on_sync); }
   // To be called with all files closed.
   void LoseUnsynced(UnsyncedTail tail);
 
@@ -66,6 +71,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   uint64_t SizeOf(const std::string& path);
   void Synced(const std::string& path, uint64_t size);
 
+  std::function<void()> on_sync_;
   mutable Mutex mutex_;
   std::map<std::string, Extent> files_ ABSL_GUARDED_BY(mutex_);
   uint64_t operations_ ABSL_GUARDED_BY(mutex_) = 0;

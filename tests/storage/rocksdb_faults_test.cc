@@ -407,6 +407,28 @@ TEST(RocksDbWitnessTest, ItIsWrittenAtVotesAndOnceAnInterval) {
   EXPECT_TRUE(writes(Append(5, 1, 2)));
 }
 
+// The load of a node goes by these figures: while its disk writes witnesses, it is not idle.
+TEST(RocksDbCountersTest, TheSyncOfTheWitnessCountsLikeThatOfTheLog) {
+  RocksDbWorld world;
+  std::vector<absl::Duration> running;
+  std::unique_ptr<Store> store;
+  world.files().SetOnSync([&] {
+    world.clock().Advance(absl::Milliseconds(1500));
+    if (store) running.push_back(store->Counters().sync_running);
+  });
+  store = MakeStore(world);
+  running.clear();
+  const StoreCounters before = store->Counters();
+  ASSERT_TRUE(store->Write({Append(1, 1)}).ok());
+  // The log, and the witness for the interval that has passed; its folder's takes no time here.
+  EXPECT_EQ(running, std::vector<absl::Duration>(2, absl::Milliseconds(1500)));
+  const StoreCounters after = store->Counters();
+  EXPECT_EQ(after.syncs - before.syncs, 3u);
+  EXPECT_EQ(after.sync_time - before.sync_time, absl::Seconds(3));
+  EXPECT_EQ(after.sync_running, absl::ZeroDuration());
+  store.reset();  // Its last syncs ask no store.
+}
+
 LogWrite InstallAt(const StateInstall& filled, LogIndex index) {
   LogWrite write;
   write.group = kGroup;
