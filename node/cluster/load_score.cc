@@ -32,6 +32,9 @@ bool LastsFor(absl::Duration since, absl::Duration least, absl::Duration now) {
   return since != kNever && now - since >= least;
 }
 
+// Mail is never refused for it.
+bool IsMild(LoadPart part) { return part == LoadPart::kDueMail || part == LoadPart::kSpace; }
+
 std::string Milliseconds(double seconds) {
   return format("{} ms", static_cast<int64_t>(std::llround(seconds * 1000)));
 }
@@ -78,21 +81,27 @@ void LoadScore::Smooth(const LoadSample& sample, absl::Duration elapsed) {
   // The first sample counts as one second like any other.
   const double seconds =
       elapsed == absl::InfiniteDuration() ? 1.0 : std::max(absl::ToDoubleSeconds(elapsed), 0.0);
-  size_t highest = 0;
+  const auto higher = [this](size_t i, LoadPart than) {
+    return smooth_[i] > smooth_[static_cast<size_t>(than)];
+  };
+  state_.part = LoadPart::kEventLoop;
+  state_.refuse_part = LoadPart::kEventLoop;
   for (size_t i = 0; i < kLoadParts; ++i) {
     const absl::Duration time = measured[i] > smooth_[i] ? options_.rise : options_.fall;
     const double share = 1 - std::exp(-seconds / std::max(absl::ToDoubleSeconds(time), 1e-3));
     smooth_[i] += (measured[i] - smooth_[i]) * share;
     state_.parts[i] = static_cast<uint32_t>(std::llround(smooth_[i]));
-    if (smooth_[i] > smooth_[highest]) highest = i;
+    const auto part = static_cast<LoadPart>(i);
+    if (higher(i, state_.part)) state_.part = part;
+    if (!IsMild(part) && higher(i, state_.refuse_part)) state_.refuse_part = part;
   }
-  state_.part = static_cast<LoadPart>(highest);
-  state_.permille = state_.parts[highest];
+  state_.permille = state_.parts[static_cast<size_t>(state_.part)];
 }
 
 void LoadScore::Judge(absl::Duration now) {
   Follow(state_.permille >= kOverloadedPermille, now, over_since_);
-  Follow(state_.permille >= options_.refuse_permille, now, refuse_since_);
+  const uint32_t refuse_permille = state_.parts[static_cast<size_t>(state_.refuse_part)];
+  Follow(refuse_permille >= options_.refuse_permille, now, refuse_since_);
   Follow(state_.permille < options_.calm_permille, now, calm_since_);
   if (LastsFor(over_since_, options_.overloaded_after, now)) {
     state_.overloaded = true;
@@ -103,17 +112,18 @@ void LoadScore::Judge(absl::Duration now) {
   if (LastsFor(calm_since_, options_.calm_for, now)) state_.recovering = false;
   if (LastsFor(refuse_since_, options_.overloaded_after, now)) {
     state_.refusing = true;
-  } else if (over_since_ == kNever) {
+  } else if (refuse_permille < kOverloadedPermille) {
     state_.refusing = false;
   }
-  state_.reason = ReasonText();
+  state_.reason = ReasonText(state_.part);
+  state_.refuse_reason = ReasonText(state_.refuse_part);
 }
 
-std::string LoadScore::ReasonText() const {
-  const double share = smooth_[static_cast<size_t>(state_.part)] / 1000;
+std::string LoadScore::ReasonText(LoadPart part) const {
+  const double share = smooth_[static_cast<size_t>(part)] / 1000;
   const auto of = [share](absl::Duration max) { return share * absl::ToDoubleSeconds(max); };
   const auto most = [](absl::Duration max) { return Milliseconds(absl::ToDoubleSeconds(max)); };
-  switch (state_.part) {
+  switch (part) {
     case LoadPart::kEventLoop:
       return format("the event loop is {} late, {} can be borne",
                     Milliseconds(of(options_.event_loop_lag_max)),

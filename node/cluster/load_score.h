@@ -7,7 +7,8 @@
 // Each part is smoothed, quicker upwards than downwards, so that neither one slow sync nor one
 // pause of the machine makes a node overloaded. A part is cut at kPartPermilleMax; due mail and
 // disk space at kMildPermilleMax, because no amount of waiting mail is a reason to refuse more (a
-// queue is for that), and the disk's own reserve decides about space.
+// queue is for that), and the disk's own reserve decides about space. For the same reason neither
+// makes the node go on refusing once what it refuses for is over.
 // Threads: thread-compatible. Pure: samples and time are arguments.
 #pragma once
 
@@ -48,7 +49,8 @@ struct LoadOptions {
   uint32_t calm_permille = 700;
   // Below calm_permille for so long: not recovering any more.
   absl::Duration calm_for = absl::Seconds(60);
-  // Over it for overloaded_after: refusing, until the score is below kOverloadedPermille.
+  // A part, neither due mail nor disk space, is over it for overloaded_after: refusing, until all
+  // such parts are below kOverloadedPermille.
   uint32_t refuse_permille = 2000;
 };
 
@@ -75,6 +77,9 @@ struct LoadState {
   bool overloaded = false;
   bool recovering = false;  // Was overloaded, and has not been calm for long enough.
   bool refusing = false;
+  // The highest of the parts for which mail may be refused, and that in words.
+  LoadPart refuse_part = LoadPart::kEventLoop;
+  std::string refuse_reason;
   // The highest part in words: "fsync takes 812 ms, 300 ms can be borne".
   std::string reason;
 };
@@ -90,7 +95,7 @@ class LoadScore {
  private:
   void Smooth(const LoadSample& sample, absl::Duration elapsed);
   void Judge(absl::Duration now);
-  std::string ReasonText() const;
+  std::string ReasonText(LoadPart part) const;
 
   const LoadOptions options_;
   LoadState state_;

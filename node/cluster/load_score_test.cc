@@ -114,6 +114,22 @@ TEST(LoadScoreTest, WaitingMailAndAFullDiskNeverRefuseMail) {
   EXPECT_FALSE(score.state().refusing);
 }
 
+// What came in while the disk was slow waits to be delivered: that keeps nobody out.
+TEST(LoadScoreTest, WaitingMailDoesNotMakeANodeGoOnRefusing) {
+  LoadScore score({});
+  int second = 0;
+  LoadSample sample = Syncs(800);
+  sample.due_age = absl::Minutes(10);
+  EXPECT_TRUE(Feed(score, sample, second, 10).refusing);
+  sample.sync_latency = absl::Milliseconds(400);
+  EXPECT_TRUE(Feed(score, sample, second, 30).refusing);
+  EXPECT_EQ(score.state().part, LoadPart::kDueMail);
+  EXPECT_EQ(score.state().refuse_reason, "fsync takes 400 ms, 300 ms can be borne");
+  sample.sync_latency = absl::Milliseconds(100);
+  EXPECT_FALSE(Feed(score, sample, second, 10).refusing);
+  EXPECT_TRUE(score.state().overloaded);
+}
+
 TEST(LoadScoreTest, APartWithoutALimitDoesNotCount) {
   LoadScore score({.sync_latency_max = absl::ZeroDuration()});
   int second = 0;

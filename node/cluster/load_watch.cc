@@ -104,14 +104,16 @@ void LoadWatch::LogChange(const LoadState& before, const LoadState& now) const {
   if (now.refusing != before.refusing) {
     Log(now.refusing ? LogLevel::kWarn : LogLevel::kInfo,
         now.refusing ? "refuses_for_load" : "accepts_again",
-        {{"permille", now.permille}, {"reason", now.reason}});
+        {{"permille", now.parts[static_cast<size_t>(now.refuse_part)]},
+         {"reason", now.refuse_reason}});
   }
 }
 
 void LoadWatch::Judge(const std::vector<VoterReport>& voters,
                       std::vector<absl::Duration> others_ahead) {
   const LoadState load = state();
-  parts_.health.SetOverloaded(load.refusing ? load.reason : "", load.part == LoadPart::kMemory);
+  parts_.health.SetOverloaded(load.refusing ? load.refuse_reason : "",
+                              load.refuse_part == LoadPart::kMemory);
   const bool turn_away = load.refusing && BetterElsewhere(options_.self, voters);
   if (std::exchange(turned_away_, turn_away) != turn_away) {
     parts_.turn_away(turn_away ? "This node is overloaded" : "");
