@@ -91,6 +91,7 @@ class RaftCore::Impl {
   void BecomeLeader();
   absl::Status StartElection(ElectionKind kind);
   absl::Status RenewTerm();
+  absl::Status Resign();
   bool Promotable() const;
   absl::Status TransferLeadership(NodeId target);
   absl::Status ForgetLeader();

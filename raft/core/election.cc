@@ -123,6 +123,14 @@ absl::Status RaftCore::Impl::RenewTerm() {
   return absl::OkStatus();
 }
 
+absl::Status RaftCore::Impl::Resign() {
+  if (!leading()) {
+    return MakeStatus(absl::StatusCode::kFailedPrecondition, "does not lead");
+  }
+  BecomeFollower(term, kNoNode);
+  return absl::OkStatus();
+}
+
 void RaftCore::Impl::HoldElection(ElectionKind kind) {
   const bool pre_vote = kind == ElectionKind::kPreVote;
   if (pre_vote) {

@@ -527,6 +527,12 @@ absl::Status RaftCore::RenewTerm() {
   return status;
 }
 
+absl::Status RaftCore::Resign() {
+  absl::Status status = impl_->Resign();
+  impl_->CheckInvariants();
+  return status;
+}
+
 void RaftCore::ReportUnreachable(NodeId peer) { impl_->ReportUnreachable(peer); }
 
 void RaftCore::ReportSnapshot(NodeId peer, bool arrived) {

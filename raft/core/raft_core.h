@@ -188,6 +188,11 @@ class RaftCore {
   // Campaign().
   absl::Status RenewTerm();
 
+  // A leader gives up and follows nobody, in the same term, for a reason of its host's: others
+  // stand for election when their leases are over, and so may this node; see set_may_campaign().
+  // kFailedPrecondition: does not lead.
+  absl::Status Resign();
+
   // The transport lost a message to `peer` for certain: probe it instead of streaming.
   void ReportUnreachable(NodeId peer);
   // The snapshot sent to `peer` arrived or failed.

@@ -27,7 +27,7 @@ absl::Status FillBody(const Store& store, HostMutation mutation, const BodyKey& 
 }  // namespace
 
 absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& mender,
-                        GroupId group, Message& message) {
+                        const BodyLost& lost, GroupId group, Message& message) {
   for (Entry& entry : message.entries) {
     for (uint32_t ordinal = 0; ordinal < entry.bodies.size(); ++ordinal) {
       Payload& body = entry.bodies[ordinal];
@@ -37,7 +37,10 @@ absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& m
       if (filled.ok()) continue;
       // The message is lost; the next one will find it.
       if (filled.code() == absl::StatusCode::kDataLoss) {
-        mender.Mend(BodyRef{key, body.size, body.crc32c}, nullptr, nullptr);
+        mender.Mend(BodyRef{key, body.size, body.crc32c}, nullptr,
+                    [lost, key](const absl::Status& mended) {
+                      if (absl::IsNotFound(mended) || absl::IsUnavailable(mended)) lost(key);
+                    });
       }
       return filled;
     }

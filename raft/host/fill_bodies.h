@@ -4,6 +4,8 @@
 // Threads: any; reads the store.
 #pragma once
 
+#include <functional>
+
 #include "base/status.h"
 #include "base/strong_id.h"
 #include "raft/core/raft_types.h"
@@ -13,9 +15,13 @@
 
 namespace holdfast::raft {
 
+// Told of a damaged body that no other member could give just now. Called as BodyMender::Done.
+using BodyLost = std::function<void(const BodyKey&)>;
+
 // Of all bodies that have no bytes yet: those, or the index that ended them. kUnavailable: a body
-// is neither here nor known to have ended. kDataLoss: it is damaged, and `mender` was told.
+// is neither here nor known to have ended. kDataLoss: it is damaged, and `mender` was told; if that
+// does not help, `lost` is.
 absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& mender,
-                        GroupId group, Message& message);
+                        const BodyLost& lost, GroupId group, Message& message);
 
 }  // namespace holdfast::raft

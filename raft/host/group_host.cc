@@ -63,9 +63,7 @@ class GroupHost::Impl final : public ReplicaEffects,
   void ReceiveAll(std::vector<GroupMessage> messages);
   std::vector<Acknowledgement> AcknowledgedBy(NodeId peer) const { return promises_.Of(peer); }
   absl::Status Greeted(NodeId peer, const std::vector<Acknowledgement>& promised);
-  absl::Status FillBodies(GroupId group, Message& message) const {
-    return raft::FillBodies(store_, options_.mutation, *mender_, group, message);
-  }
+  absl::Status FillBodies(GroupId group, Message& message);
   absl::StatusOr<std::unique_ptr<FetchSource>> OpenFetch(NodeId peer, std::string_view request);
   // Runs `act` for the group's replica in the raft context.
   void WithReplica(GroupId group, std::function<void(Replica&)> act);
@@ -443,6 +441,15 @@ void GroupHost::Impl::Read(GroupId group, AskedRead read) {
     }
   }
   read.done(refusal);
+}
+
+absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) {
+  const BodyLost lost = [weak = weak_from_this()](const BodyKey& key) {
+    const std::shared_ptr<Impl> self = weak.lock();
+    if (!self) return;
+    self->WithReplica(key.group, [key](Replica& replica) { replica.BodyLost(key); });
+  };
+  return raft::FillBodies(store_, options_.mutation, *mender_, lost, group, message);
 }
 
 void GroupHost::Impl::WithReplica(GroupId group, std::function<void(Replica&)> act) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "raft/core/confchange.h"
 
 namespace holdfast::raft {
@@ -32,6 +33,11 @@ bool IsConfChange(const Entry& entry) { return entry.type != EntryType::kNormal;
 bool OnlyVoter(const ConfState& conf, NodeId self) {
   return conf.voters == std::vector<NodeId>{self} && conf.voters_outgoing.empty();
 }
+
+// How long a leader that made way leaves the field to others: a few of their elections may fail.
+// Longer would be of no use: if they can't do without this node, there is nobody else to lead, and
+// who has the body may have come back.
+constexpr int kStandBackElections = 5;
 
 // After a renewal that was refused: soon enough, and seldom enough to read the log for it.
 constexpr int kRenewAgainTicks = 10;
@@ -111,6 +117,7 @@ void Replica::ProposeConfChange(const ConfChange& change, Answer answer, absl::D
 bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
+  if (stands_back_ticks_ > 0 && --stands_back_ticks_ == 0) core_.set_may_campaign(may_campaign_);
   if (ungreeted_ticks_ > 0) --ungreeted_ticks_;
   const bool handing_over = HandedOver();
   if (handed_over_ticks_ > 0) --handed_over_ticks_;
@@ -190,6 +197,24 @@ absl::Status Replica::TransferLeadership(NodeId target) {
   absl::Status status = core_.TransferLeadership(target);
   PayDebts();
   return status;
+}
+
+void Replica::BodyLost(const BodyKey& key) {
+  if (core_.role() != Role::kLeader || single_voter_ || key.index <= core_.commit()) return;
+  if (log_->TermAt(key.index) != std::optional<Term>(key.term)) return;
+  Log(LogLevel::kWarn, "resigns",
+      {{"group", group_.value()},
+       {"term", core_.term()},
+       {"index", key.index},
+       {"reason",
+        "a body of this entry is damaged here, no other node has it, and it is not "
+        "committed: another node may lead without it"}});
+  (void)core_.Resign();
+  // Of the lease that this leader's reads rest on, its own vote is a part.
+  votes_withheld_ticks_ = std::max(votes_withheld_ticks_, options_.election_ticks);
+  stands_back_ticks_ = kStandBackElections * options_.election_ticks;
+  core_.set_may_campaign(false);
+  PayDebts();
 }
 
 void Replica::Read(AskedRead read, absl::Duration now) {

@@ -103,7 +103,14 @@ class Replica {
   // `peer` said what it remembers of this replica's promises, and the store has kept them.
   void Greeted(NodeId peer) { ungreeted_.erase(peer); }
   absl::Status TransferLeadership(NodeId target);
-  void SetMayCampaign(bool may) { core_.set_may_campaign(may); }
+  void SetMayCampaign(bool may) {
+    may_campaign_ = may;
+    core_.set_may_campaign(may && stands_back_ticks_ == 0);
+  }
+  // The body is damaged here, and no other member could give it. A leader whose followers lack it
+  // can't send them the entry, and has none of what follows committed: unless that entry is, it
+  // makes way for those who have less.
+  void BodyLost(const BodyKey& key);
 
   // GroupHost::Read().
   void Read(AskedRead read, absl::Duration now);
@@ -212,6 +219,8 @@ class Replica {
   // as long as that takes. So no read of that term is relied on, however long ago it was, and if
   // nobody has taken over after a time, the leader takes a new term.
   Term handed_over_term_ = 0;
+  bool may_campaign_ = true;            // As the host wishes.
+  int stands_back_ticks_ = 0;           // After BodyLost(): does not campaign so long.
   int handed_over_ticks_ = 0;           // Counts down from the latest such request to the new term.
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
 

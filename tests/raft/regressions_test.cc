@@ -581,6 +581,27 @@ TEST(RegressionTest, ATermIsNotRenewedOverConfigurationsYetToBeApplied) {
   EXPECT_TRUE(node.core().RenewTerm().ok());
 }
 
+TEST(RegressionTest, ALeaderMayResign) {
+  OneCore node({1, 2, 3});
+  EXPECT_EQ(node.core().Resign().code(), absl::StatusCode::kFailedPrecondition);
+  node.Lead();
+  node.Acknowledge(2, 1);
+  node.Settle();
+  const Term term = node.core().term();
+  ASSERT_TRUE(node.core().TransferLeadership(NodeId(2)).ok());
+  node.core().set_may_campaign(false);
+  ASSERT_TRUE(node.core().Resign().ok());
+  EXPECT_EQ(node.core().role(), Role::kFollower);
+  EXPECT_EQ(node.core().term(), term);
+  EXPECT_EQ(node.core().leader(), raft::kNoNode);
+  EXPECT_FALSE(node.core().Propose({MakeEntry(0, 0)}).ok());
+  for (int i = 0; i < 3 * node.options().election_ticks; ++i) node.core().Tick();
+  EXPECT_EQ(node.core().term(), term) << "stands although it was told not to";
+  node.core().set_may_campaign(true);
+  for (int i = 0; i < 2 * node.options().election_ticks; ++i) node.core().Tick();
+  EXPECT_GT(node.core().term(), term);
+}
+
 // Peers may not speak for a node's own storage.
 TEST(RegressionTest, LocalMessagesAreRefusedFromPeers) {
   OneCore node({1, 2, 3});

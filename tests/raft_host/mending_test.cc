@@ -31,6 +31,13 @@ class MendingTest : public testing::Test {
     cluster_.Damage(node, ref.key.index, ref.key.term, damage);
     cluster_.Restart(node);
   }
+  // leader_ led in a term above that one, and has resigned.
+  bool MadeWay(Term above) {
+    return cluster_.RunUntil([&] {
+      const GroupStatus status = *cluster_.host(leader_).Status(kGroup);
+      return status.term > above && status.role == Role::kFollower && status.leader == kNoNode;
+    });
+  }
   std::string BodyAt(NodeId node, const BodyRef& ref) {
     return cluster_.BodyAt(node, ref.key.index, ref.key.term);
   }
@@ -129,6 +136,59 @@ TEST_F(MendingTest, ALeaderMendsWhatItHasToSend) {
   ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Leader() == damaged_; }));
   cluster_.Heal();
   ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(other_, cluster_.Leader()); }));
+  EXPECT_EQ(BodyAt(other_, ref), "what was written");
+}
+
+// Its log is the longest, so it wins each election that it stands for, and can't send what it has.
+TEST_F(MendingTest, ALeaderMakesWayIfItCanNotSendWhatIsNotCommitted) {
+  cluster_.lose = [](NodeId, NodeId, const Message& message) {
+    return message.type == MessageType::kAppend;
+  };
+  const Body body = std::make_shared<const std::string>("what nobody else got");
+  cluster_.host(leader_).Propose(kGroup, Proposal{"mail", {body}}, [](const ProposeResult&) {});
+  const LogIndex before = cluster_.host(leader_).Status(kGroup)->last;
+  ASSERT_TRUE(
+      cluster_.RunUntil([&] { return cluster_.host(leader_).Status(kGroup)->last == before + 1; }));
+  const Term term = cluster_.host(leader_).Status(kGroup)->term;
+  cluster_.Settle();
+  cluster_.Crash(leader_);
+  cluster_.Damage(leader_, before + 1, term);
+  for (const NodeId node : {damaged_, other_}) cluster_.host(node).SetMayCampaign(false);
+  cluster_.lose = nullptr;
+  cluster_.Restart(leader_);
+  // It is elected, and its followers' answers show that they lack the entry.
+  ASSERT_TRUE(MadeWay(term));
+  for (const NodeId node : {damaged_, other_}) cluster_.host(node).SetMayCampaign(true);
+  ASSERT_TRUE(cluster_.RunUntil(
+      [&] { return cluster_.Leader() == damaged_ || cluster_.Leader() == other_; }));
+  const NodeId now = cluster_.Leader();
+  ASSERT_TRUE(cluster_.Propose(now, "next", {"a body"}).status.ok());
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(leader_, now); }));
+  EXPECT_EQ(cluster_.Row(leader_, "command mail"), "");
+  // It may lead again, now that it has what the others have.
+  cluster_.host(now).TransferLeadership(kGroup, leader_);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Leader() == leader_; }));
+}
+
+// Nobody else can lead without the entry: whoever stood back comes again, and finds who has it.
+TEST_F(MendingTest, WhoMadeWayLeadsAgainWhenTheBodyCanBeFetched) {
+  cluster_.lose = [this](NodeId, NodeId to, const Message& message) {
+    return message.type == MessageType::kAppend && to == other_;
+  };
+  const BodyRef ref = Propose("mail", "what was written");  // By leader_ and damaged_.
+  cluster_.Crash(leader_);
+  cluster_.Damage(leader_, ref.key.index, ref.key.term);
+  cluster_.Crash(damaged_);
+  cluster_.lose = nullptr;
+  cluster_.Restart(leader_);
+  Term term = ref.key.term;
+  for (int round = 0; round < 2; ++round) {
+    ASSERT_TRUE(MadeWay(term)) << round;
+    term = cluster_.host(leader_).Status(kGroup)->term;
+  }
+  cluster_.Restart(damaged_);
+  ASSERT_TRUE(cluster_.RunUntil(
+      [&] { return cluster_.Leader() != kNoNode && cluster_.InStep(other_, cluster_.Leader()); }));
   EXPECT_EQ(BodyAt(other_, ref), "what was written");
 }
 
