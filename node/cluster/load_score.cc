@@ -10,13 +10,13 @@ namespace {
 
 constexpr absl::Duration kNever = absl::InfiniteDuration();
 
-double Permille(double value, double max, uint32_t most) {
+double Permille(double value, double max) {
   if (!(value > 0) || max <= 0) return 0;
-  return std::min<double>(1000.0 * value / max, most);
+  return 1000.0 * value / max;
 }
 
-double Permille(absl::Duration value, absl::Duration max, uint32_t most) {
-  return Permille(absl::ToDoubleSeconds(value), absl::ToDoubleSeconds(max), most);
+double Permille(absl::Duration value, absl::Duration max) {
+  return Permille(absl::ToDoubleSeconds(value), absl::ToDoubleSeconds(max));
 }
 
 // The moment at which `is` became true, as far as it is now.
@@ -32,8 +32,7 @@ bool LastsFor(absl::Duration since, absl::Duration least, absl::Duration now) {
   return since != kNever && now - since >= least;
 }
 
-// Mail is never refused for it.
-bool IsMild(LoadPart part) { return part == LoadPart::kDueMail || part == LoadPart::kSpace; }
+bool MayRefuse(LoadPart part) { return part != LoadPart::kDueMail && part != LoadPart::kSpace; }
 
 std::string Milliseconds(double seconds) {
   return format("{} ms", static_cast<int64_t>(std::llround(seconds * 1000)));
@@ -72,12 +71,12 @@ const LoadState& LoadScore::Add(const LoadSample& sample, absl::Duration now) {
 
 void LoadScore::Smooth(const LoadSample& sample, absl::Duration elapsed) {
   const std::array<double, kLoadParts> measured = {
-      Permille(sample.event_loop_lag, options_.event_loop_lag_max, kPartPermilleMax),
-      Permille(sample.cpu_wait, options_.cpu_wait_max, kPartPermilleMax),
-      Permille(sample.sync_latency, options_.sync_latency_max, kPartPermilleMax),
-      Permille(sample.memory_used, options_.memory_used_max, kPartPermilleMax),
-      Permille(sample.due_age, options_.due_age_max, kMildPermilleMax),
-      Permille(sample.space_used, 1, kMildPermilleMax)};
+      Permille(sample.event_loop_lag, options_.event_loop_lag_max),
+      Permille(sample.cpu_wait, options_.cpu_wait_max),
+      Permille(sample.sync_latency, options_.sync_latency_max),
+      Permille(sample.memory_used, options_.memory_used_max),
+      Permille(sample.due_age, options_.due_age_max),
+      Permille(sample.space_used, 1)};
   // The first sample counts as one second like any other.
   const double seconds =
       elapsed == absl::InfiniteDuration() ? 1.0 : std::max(absl::ToDoubleSeconds(elapsed), 0.0);
@@ -87,13 +86,15 @@ void LoadScore::Smooth(const LoadSample& sample, absl::Duration elapsed) {
   state_.part = LoadPart::kEventLoop;
   state_.refuse_part = LoadPart::kEventLoop;
   for (size_t i = 0; i < kLoadParts; ++i) {
-    const absl::Duration time = measured[i] > smooth_[i] ? options_.rise : options_.fall;
-    const double share = 1 - std::exp(-seconds / std::max(absl::ToDoubleSeconds(time), 1e-3));
-    smooth_[i] += (measured[i] - smooth_[i]) * share;
-    state_.parts[i] = static_cast<uint32_t>(std::llround(smooth_[i]));
     const auto part = static_cast<LoadPart>(i);
+    const double cut =
+        std::min<double>(measured[i], MayRefuse(part) ? kPartPermilleMax : kMildPermilleMax);
+    const absl::Duration time = cut > smooth_[i] ? options_.rise : options_.fall;
+    const double share = 1 - std::exp(-seconds / std::max(absl::ToDoubleSeconds(time), 1e-3));
+    smooth_[i] += (cut - smooth_[i]) * share;
+    state_.parts[i] = static_cast<uint32_t>(std::llround(smooth_[i]));
     if (higher(i, state_.part)) state_.part = part;
-    if (!IsMild(part) && higher(i, state_.refuse_part)) state_.refuse_part = part;
+    if (MayRefuse(part) && higher(i, state_.refuse_part)) state_.refuse_part = part;
   }
   state_.permille = state_.parts[static_cast<size_t>(state_.part)];
 }

@@ -5,10 +5,10 @@
 // gets no groups so long. Over refuse_permille it is *refusing*: clients are told to go elsewhere.
 //
 // Each part is smoothed, quicker upwards than downwards, so that neither one slow sync nor one
-// pause of the machine makes a node overloaded. A part is cut at kPartPermilleMax; due mail and
-// disk space at kMildPermilleMax, because no amount of waiting mail is a reason to refuse more (a
-// queue is for that), and the disk's own reserve decides about space. For the same reason neither
-// makes the node go on refusing once what it refuses for is over.
+// pause of the machine makes a node overloaded. A part is cut at kPartPermilleMax. Due mail and
+// disk space are cut at kMildPermilleMax and never make the node refuse, nor go on refusing: no
+// amount of waiting mail is a reason to take less (a queue is for that), and the disk's own reserve
+// decides about space.
 // Threads: thread-compatible. Pure: samples and time are arguments.
 #pragma once
 
@@ -60,7 +60,8 @@ struct LoadSample {
   absl::Duration event_loop_lag;
   // Share of the time that a thread of ours was ready to run and no CPU was given to it.
   double cpu_wait = 0;
-  // Of the syncs of the log: how long one takes; at least, how long the one under way has taken.
+  // Of the syncs of the log: how long one takes; at least, how long the one under way has taken, of
+  // the log or of the witness.
   absl::Duration sync_latency;
   // The fullest of the byte budgets, 0 to 1.
   double memory_used = 0;
@@ -101,7 +102,8 @@ class LoadScore {
   LoadState state_;
   std::array<double, kLoadParts> smooth_{};
   absl::Duration last_ = -absl::InfiniteDuration();
-  // Since when the score has been over (or under) the mark; InfiniteDuration: it is not.
+  // Since when the score (for the second: its parts that may refuse) has been over or under the
+  // mark; InfiniteDuration: it is not.
   absl::Duration over_since_ = absl::InfiniteDuration();
   absl::Duration refuse_since_ = absl::InfiniteDuration();
   absl::Duration calm_since_ = absl::InfiniteDuration();

@@ -69,9 +69,11 @@ LoadSample LoadWatch::Measure(absl::Duration now) {
 absl::Duration LoadWatch::SyncLatency() {
   const raft::StoreCounters before = std::exchange(counters_, parts_.store_counters());
   const auto syncs = static_cast<int64_t>(counters_.syncs - before.syncs);
+  const bool waited = counters_.witness_syncs != before.witness_syncs ||
+                      counters_.sync_running > absl::ZeroDuration();
   if (syncs > 0) {
     last_latency_ = (counters_.sync_time - before.sync_time) / syncs;
-  } else if (counters_.sync_running == absl::ZeroDuration()) {
+  } else if (!waited) {
     last_latency_ = absl::ZeroDuration();  // Nothing is synced.
   }
   // The one under way has taken this long so far; the last ones say how long it will take.

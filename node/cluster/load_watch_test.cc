@@ -112,6 +112,47 @@ TEST_F(LoadWatchTest, SyncsThatTakeLongerThanASampleCountInFull) {
   EXPECT_EQ(watch_->state().refusing, false);
 }
 
+// On a disk whose syncs take 1.5 s the witness is written with each batch: three in a row, of which
+// one is the log's.
+TEST_F(LoadWatchTest, ADiskThatWritesTheWitnessIsNotIdle) {
+  for (int i = 0; i < 6; ++i) {
+    counters_.syncs += 1;
+    counters_.sync_time += absl::Milliseconds(1500);
+    counters_.sync_running = absl::ZeroDuration();
+    Run(1);
+    counters_.sync_running = absl::Milliseconds(900);
+    Run(1);
+    counters_.witness_syncs += 1;
+    counters_.sync_running = absl::ZeroDuration();
+    Run(1);
+    counters_.witness_syncs += 1;
+    Run(1);
+    if (i > 0) {
+      EXPECT_TRUE(watch_->state().refusing) << i;
+    }
+  }
+  Run(10);
+  EXPECT_FALSE(watch_->state().refusing);
+  EXPECT_FALSE(watch_->state().overloaded);
+}
+
+TEST_F(LoadWatchTest, WhatIsRefusedForIsNamedAndNotTheMailThatWaits) {
+  memory_used_ = 2.0;  // 2.5 times what can be borne.
+  due_mail_waits_ = true;
+  Run(10);
+  memory_used_ = 1.0;
+  Run(120);
+  EXPECT_EQ(watch_->state().part, LoadPart::kDueMail);
+  const absl::Status refused = health_.MayAccept();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_NE(refused.message().find("a memory budget is full"), std::string::npos) << refused;
+  memory_used_ = 0.1;
+  Run(10);
+  EXPECT_TRUE(health_.MayAccept().ok());
+  EXPECT_EQ(turned_away_, "");
+  EXPECT_TRUE(watch_->state().overloaded);
+}
+
 TEST_F(LoadWatchTest, FarBeyondThatMailIsRefusedAndClientsGoElsewhereIfThatHelps) {
   counters_.sync_running = absl::Seconds(5);
   Run(10);

@@ -173,7 +173,7 @@ absl::Status RocksDbStore::Load() {
 absl::Status RocksDbStore::Found(const StoreIdentity& identity,
                                  const std::vector<GroupSeed>& groups) {
   // The witness first: a store that has an identity always has a witness.
-  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine_->env, options_.directory, 0, syncs_));
+  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine_->env, options_.directory, 0, nullptr));
   rocksdb::WriteBatch batch;
   rocksdb::Status put = batch.Put(engine_->meta, ToSlice(MetaKey(MetaKind::kIdentity)),
                                   ToSlice(EncodeIdentity(identity)));
@@ -229,7 +229,8 @@ absl::Status RocksDbStore::AddGroup(const GroupSeed& seed) {
   rocksdb::WriteBatch batch;
   SeedReplica(*engine_, seed, batch);
   HOLDFAST_RETURN_IF_ERROR(engine_->Write(batch, "adding a group"));
-  HOLDFAST_RETURN_IF_ERROR(engine_->Sync("adding a group"));
+  HOLDFAST_RETURN_IF_ERROR(
+      syncs_.Time(SyncMeter::Wait::kLog, [this] { return engine_->Sync("adding a group"); }));
   GroupRecord record;
   record.group = seed.group;
   record.incarnation = seed.incarnation;
@@ -270,7 +271,8 @@ absl::Status RocksDbStore::Write(const std::vector<LogWrite>& writes) {
   if (!must_sync) return absl::OkStatus();
   // Write, then sync, instead of a synced write: RocksDB lets other writers pass in between, so
   // that apply does not wait for the disk.
-  HOLDFAST_RETURN_IF_ERROR(syncs_.Time([this] { return engine_->Sync("syncing the log"); }));
+  HOLDFAST_RETURN_IF_ERROR(
+      syncs_.Time(SyncMeter::Wait::kLog, [this] { return engine_->Sync("syncing the log"); }));
   durable_write_ = write_number_;
   const bool is_due = clock_.SinceBoot() - witnessed_at_ >= options_.witness_interval;
   return vote_changed || is_due ? WriteWitnessNow() : absl::OkStatus();
@@ -539,7 +541,7 @@ absl::StatusOr<bool> RocksDbStore::CollectGarbage(GroupId group,
 }
 
 absl::Status RocksDbStore::WriteWitnessNow() {
-  absl::Status status = WriteWitness(*engine_->env, options_.directory, durable_write_, syncs_);
+  absl::Status status = WriteWitness(*engine_->env, options_.directory, durable_write_, &syncs_);
   if (!status.ok()) {
     engine_->latch->Fail(
         holdfast::format("the store {} failed: {}", options_.directory, holdfast::Message(status)));
@@ -567,9 +569,11 @@ absl::StatusOr<uint64_t> RocksDbStore::FreeBytes() const {
 StoreCounters RocksDbStore::Counters() const {
   StoreCounters out;
   out.writes = writes_;
-  out.syncs = syncs_.count();
-  out.sync_time = syncs_.time();
-  out.sync_running = syncs_.running();
+  const SyncMeter::Counts syncs = syncs_.Read();
+  out.syncs = syncs.log;
+  out.sync_time = syncs.log_time;
+  out.witness_syncs = syncs.witness;
+  out.sync_running = syncs.running;
   out.body_bytes_written = body_bytes_;
   const rocksdb::Statistics& statistics = *engine_->statistics;
   out.wal_bytes = statistics.getTickerCount(rocksdb::WAL_FILE_BYTES);

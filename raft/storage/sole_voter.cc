@@ -7,14 +7,12 @@
 #include <utility>
 
 #include "base/check.h"
-#include "base/clock.h"
 #include "raft/storage/rocksdb_engine.h"
 #include "raft/storage/rocksdb_log.h"
 #include "raft/storage/rocksdb_replica.h"
 #include "raft/storage/rocksdb_status.h"
 #include "raft/storage/store_keys.h"
 #include "raft/storage/store_records.h"
-#include "raft/storage/sync_meter.h"
 #include "raft/storage/witness.h"
 
 namespace holdfast::raft {
@@ -105,9 +103,7 @@ absl::StatusOr<SoleVoterChange> MakeSoleVoter(
   Put(engine->meta, MetaKey(MetaKind::kDurableWrite), EncodeNumber(write + 1), batch);
   HOLDFAST_RETURN_IF_ERROR(engine->Write(batch, "making this node the only voter"));
   HOLDFAST_RETURN_IF_ERROR(engine->Sync("making this node the only voter"));
-  const SystemClock clock;
-  SyncMeter nobody_looks(clock);
-  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine->env, options.directory, write + 1, nobody_looks));
+  HOLDFAST_RETURN_IF_ERROR(WriteWitness(*engine->env, options.directory, write + 1, nullptr));
   return change;
 }
 

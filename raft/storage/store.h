@@ -170,10 +170,12 @@ class StateInstall {
 
 struct StoreCounters {
   uint64_t writes = 0;
-  // Waits for the disk by Write() and Witness(): one for the log, two for the witness.
-  uint64_t syncs = 0;
-  // What they took: those that ended together, and the one under way so far (zero: none is).
+  uint64_t syncs = 0;  // Of the log.
+  // What those took together that ended.
   absl::Duration sync_time;
+  // Waits for the disk for the witness: two each time it is written.
+  uint64_t witness_syncs = 0;
+  // What the one under way, of either kind, has taken so far; zero: none is.
   absl::Duration sync_running;
   uint64_t body_bytes_written = 0;  // Accepted by Write().
   uint64_t wal_bytes = 0;           // By the engine, since it was opened.

@@ -1,52 +1,69 @@
 // raft/storage/sync_meter.h
-// SyncMeter counts a store's waits for the disk and how long they take, so that a disk that is slow
-// is seen whatever waits for it: the log, or the witness that must be written with it.
-// Threads:  Time() one caller at a time; the rest any.
+// SyncMeter times how long the storage context waits for the disk: for a sync of the log, or for
+// the witness that must be written with it. What a disk that is slow is judged by (LoadWatch).
+// Threads:  Time() one caller at a time; Read() any.
 // Lifetime: the clock outlives it.
 #pragma once
 
 #include <absl/time/time.h>
 
-#include <atomic>
 #include <cstdint>
+#include <optional>
 
 #include "base/clock.h"
+#include "base/mutex.h"
 
 namespace holdfast::raft {
 
 class SyncMeter {
  public:
+  enum class Wait { kLog, kWitness };
+  struct Counts {
+    uint64_t log = 0;
+    absl::Duration log_time;  // Of those that ended, together.
+    uint64_t witness = 0;
+    absl::Duration running;  // Of the one under way, so far; zero: none is.
+  };
+
   explicit SyncMeter(const Clock& clock) : clock_(clock) {}
 
   // Calls `sync` and gives what it returned. One that failed counts too.
   template <typename Sync>
-  auto Time(Sync&& sync) {
-    const int64_t began = absl::ToInt64Nanoseconds(clock_.SinceBoot());
-    began_ = began;
+  auto Time(Wait wait, Sync&& sync) {
+    Begin();
     auto result = sync();
-    nanoseconds_ += absl::ToInt64Nanoseconds(clock_.SinceBoot()) - began;
-    ++count_;
-    // Last: who reads in between must not find that nothing is, or was, synced.
-    began_ = 0;
+    End(wait);
     return result;
   }
 
-  uint64_t count() const { return count_; }
-  // Of those that ended, together.
-  absl::Duration time() const { return absl::Nanoseconds(nanoseconds_.load()); }
-  // Of the one under way, so far; zero: none is.
-  absl::Duration running() const {
-    const int64_t began = began_;
-    if (began == 0) return absl::ZeroDuration();
-    return clock_.SinceBoot() - absl::Nanoseconds(began);
+  // All of one moment: what is under way is not counted yet, and what is counted is over.
+  Counts Read() const {
+    MutexLock lock(mutex_);
+    Counts counts = counts_;
+    if (began_) counts.running = clock_.SinceBoot() - *began_;
+    return counts;
   }
 
  private:
+  void Begin() {
+    MutexLock lock(mutex_);
+    began_ = clock_.SinceBoot();
+  }
+  void End(Wait wait) {
+    MutexLock lock(mutex_);
+    if (wait == Wait::kLog) {
+      ++counts_.log;
+      counts_.log_time += clock_.SinceBoot() - *began_;
+    } else {
+      ++counts_.witness;
+    }
+    began_.reset();
+  }
+
   const Clock& clock_;
-  std::atomic<uint64_t> count_{0};
-  std::atomic<int64_t> nanoseconds_{0};
-  // Clock::SinceBoot() in nanoseconds; 0: none is under way.
-  std::atomic<int64_t> began_{0};
+  mutable Mutex mutex_;
+  Counts counts_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Duration> began_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace holdfast::raft

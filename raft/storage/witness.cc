@@ -12,22 +12,38 @@ namespace {
 
 std::string WitnessPath(const std::string& directory) { return directory + "/witness"; }
 
+rocksdb::Status WriteFile(rocksdb::Env& env, const std::string& path, const std::string& bytes) {
+  std::unique_ptr<rocksdb::WritableFile> file;
+  rocksdb::Status status = env.NewWritableFile(path, &file, rocksdb::EnvOptions());
+  if (status.ok()) status = file->Append(bytes);
+  if (status.ok()) status = file->Flush();
+  if (status.ok()) status = file->Sync();
+  if (status.ok()) status = file->Close();
+  return status;
+}
+
+rocksdb::Status MoveFile(rocksdb::Env& env, const std::string& from, const std::string& to,
+                         const std::string& directory) {
+  rocksdb::Status status = env.RenameFile(from, to);
+  std::unique_ptr<rocksdb::Directory> folder;
+  if (status.ok()) status = env.NewDirectory(directory, &folder);
+  if (status.ok()) status = folder->Fsync();
+  return status;
+}
+
 }  // namespace
 
 absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write,
-                          SyncMeter& syncs) {
+                          SyncMeter* syncs) {
   const std::string path = WitnessPath(directory);
   const std::string fresh = path + ".new";
-  std::unique_ptr<rocksdb::WritableFile> file;
-  rocksdb::Status status = env.NewWritableFile(fresh, &file, rocksdb::EnvOptions());
-  if (status.ok()) status = file->Append(EncodeNumber(durable_write));
-  if (status.ok()) status = file->Flush();
-  if (status.ok()) status = syncs.Time([&file] { return file->Sync(); });
-  if (status.ok()) status = file->Close();
-  if (status.ok()) status = env.RenameFile(fresh, path);
-  std::unique_ptr<rocksdb::Directory> folder;
-  if (status.ok()) status = env.NewDirectory(directory, &folder);
-  if (status.ok()) status = syncs.Time([&folder] { return folder->Fsync(); });
+  const auto timed = [syncs](const auto& wait) {
+    return syncs == nullptr ? wait() : syncs->Time(SyncMeter::Wait::kWitness, wait);
+  };
+  // Making and renaming a file may wait for the file system's journal as a sync does.
+  rocksdb::Status status =
+      timed([&] { return WriteFile(env, fresh, EncodeNumber(durable_write)); });
+  if (status.ok()) status = timed([&] { return MoveFile(env, fresh, path, directory); });
   return FromRocksDb(status, "writing the witness");
 }
 

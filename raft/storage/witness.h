@@ -22,9 +22,9 @@ class Env;
 namespace holdfast::raft {
 
 // Replaces the witness in `directory`, durably: old or new after a crash, nothing between. Its two
-// syncs, of the file and of the folder, count in `syncs`.
+// waits for the disk, for the file and for the folder, count in `syncs`; null: nowhere.
 absl::Status WriteWitness(rocksdb::Env& env, const std::string& directory, uint64_t durable_write,
-                          SyncMeter& syncs);
+                          SyncMeter* syncs);
 
 // kNotFound, kDataLoss (damaged), kUnavailable (can't be read).
 absl::StatusOr<uint64_t> ReadWitness(rocksdb::Env& env, const std::string& directory);

@@ -43,7 +43,7 @@ class FaultFileSystem final : public rocksdb::FileSystemWrapper {
   // Everything works again.
   void Heal();
   // Called in each sync of a file, before it is done, on whatever thread: a disk that takes its
-  // time. Before the store is opened.
+  // time. Set before the store is opened. It sees to its own locks where the store flushes.
   void SetOnSync(std::function<void()> on_sync) { on_sync_ = std::move(on_sync); }
   // To be called with all files closed.
   void LoseUnsynced(UnsyncedTail tail);

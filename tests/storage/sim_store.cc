@@ -481,7 +481,7 @@ absl::Status SimStore::WriteWitness() {
   if (absl::Status put = disk_.PutWitness(durable_write_); !put.ok()) return Failed(put);
   witnessed_write_ = durable_write_;
   witnessed_at_ = options_.clock->SinceBoot();
-  counters_.syncs += 2;
+  counters_.witness_syncs += 2;
   return absl::OkStatus();
 }
 
