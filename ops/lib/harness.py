@@ -74,6 +74,7 @@ class NodeOptions:
     overload: str = "overload { event_loop_lag_max: \"0s\" sync_latency_max: \"0s\" cpu_wait_percent_max: 0 }\n"
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
+    policy_file: bool = True  # Whether the node file names the policy that is written beside it.
     listener_extra: str = ""  # More fields of the listener.
     address: str = "127.0.0.1"  # Where the node listens.
     enter: tuple = ()  # What the node's command line begins with: it must end in an exec.
@@ -86,7 +87,7 @@ def node_text(directory, smtp_port, http_port, options):
         f"data_dir: {text_string(str(directory / 'data'))}",
         f"listeners {{ address: \"{options.address}:{smtp_port}\" {options.listener_extra} }}",
         f"http_address: \"{options.address}:{http_port}\"",
-        f"policy_file: {text_string(str(directory / 'policy.textproto'))}",
+        f"policy_file: {text_string(str(directory / 'policy.textproto'))}" if options.policy_file else "",
         "sessions { io_threads: 2 }",
         f"storage {{ disk_reserve_bytes: {options.disk_reserve_bytes} body_memtable_bytes: 67108864 }}",
         f"timing {{ drain_deadline: {text_string(options.drain_deadline)} {timers} }}",

@@ -235,18 +235,27 @@ def the_old_build_does_not_join(world):
     return f"equal replicas: {world.cluster.compare_replicas()}"
 
 
+def raised_in_time(cluster, leave, come_back, refusals):
+    """`leave()`, and at once another node raises the level; when it comes too late, `come_back()` and again.
+
+    `refusals`: what a raise says that came too late."""
+    asked = cluster.nodes[0]
+    for _ in range(TRIES):
+        cases.wait_until(lambda: cluster.status(asked)["feature_level_possible"] == 2, 20,
+                         lambda: f"all nodes speak 2: {cluster.status(asked)}")
+        leave()
+        run = raise_level(asked)
+        if run.returncode == 0:
+            return
+        cases.expect(any(words in run.stderr for words in refusals), run.stdout + run.stderr)
+        come_back()
+    raise cases.CaseFailed(f"no raise within the time in {TRIES} tries")
+
+
 def raised_without(cluster, number):
     """Kills a node and has the others raise the level while they have only just heard it."""
     node = cluster.nodes[number - 1]
-    for _ in range(TRIES):
-        cases.wait_until(lambda: cluster.status()["feature_level_possible"] == 2, 20, lambda: f"{cluster.status()}")
-        node.kill()
-        run = raise_level(cluster.nodes[0])
-        if run.returncode == 0:
-            return
-        cases.expect("is not heard" in run.stderr, run.stdout + run.stderr)
-        node.start()
-    raise cases.CaseFailed(f"no raise within the time in {TRIES} tries")
+    raised_in_time(cluster, node.kill, node.start, ["is not heard"])
 
 
 def who_missed_the_raise_gets_nothing_with_the_old_build(options):
@@ -281,22 +290,21 @@ def who_missed_the_raise_gets_nothing_with_the_old_build(options):
 def raised_behind_the_back_of(cluster, number):
     """Starts the old build on a node and has the level raised before that build has told what it speaks."""
     asked, node = cluster.nodes[0], cluster.nodes[number - 1]
-    for _ in range(TRIES):
-        cases.wait_until(lambda: cluster.status(asked)["feature_level_possible"] == 2, 20, lambda: f"{cluster.status(asked)}")
+
+    def go_back():
         mark = len(asked.log_text())
         node.kill()
         node.program = OLD
         node.spawn()
-        cases.wait_until(lambda mark=mark: f"peer_accepted node=1 peer={number}" in asked.log_text()[mark:], 20,
+        cases.wait_until(lambda: f"peer_accepted node=1 peer={number}" in asked.log_text()[mark:], 20,
                          lambda: f"it connects:\n{asked.log_tail()}", poll=0.005)
-        run = raise_level(asked)
-        if run.returncode == 0:
-            return
-        cases.expect("is not heard" in run.stderr or "runs version" in run.stderr, run.stdout + run.stderr)
+
+    def come_back():
         node.kill()
         node.program = NEXT
         node.start()
-    raise cases.CaseFailed(f"no raise within the time in {TRIES} tries")
+
+    raised_in_time(cluster, go_back, come_back, ["is not heard", "runs version"])
 
 
 def no_group_waits_for_who_went_back_just_before(options):
