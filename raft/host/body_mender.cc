@@ -130,11 +130,12 @@ void BodyMender::Stop() {
 }
 
 void BodyMender::AskNext(const std::shared_ptr<Job>& job) {
+  bool stopping = false;
   {
     MutexLock lock(mutex_);
-    if (stopping_) job->next = job->members.size();
-    job->unknown |= stopping_;
+    stopping = stopping_;
   }
+  if (stopping) return Finish(job, absl::CancelledError("the node is stopping"));
   if (job->next < job->members.size()) {
     SnapshotLimits limits;
     limits.record_bytes_max = options_.record_bytes_max;
@@ -189,7 +190,7 @@ absl::Status BodyMender::PutBack(Job& job, std::string bytes, NodeId from) {
     }
   }
   const bool lives =
-      here.code() == absl::StatusCode::kDataLoss ||
+      here.code() != absl::StatusCode::kNotFound ||
       std::any_of(wanted.begin(), wanted.end(), [](const Wanted& one) { return one(); });
   if (!lives) {
     return MakeStatus(absl::StatusCode::kAborted, "body {} has ended meanwhile", NameOf(key));

@@ -61,14 +61,15 @@ class BodyMender : public std::enable_shared_from_this<BodyMender> {
     std::function<const StateMachine*(GroupId)> machine;
   };
   using Done = std::function<void(const absl::Status&)>;
-  // On the apply context: whether the body still lives. Asked if it is missing; a damaged one does,
-  // for its end would have removed it.
+  // On the apply context: whether the body still lives. Asked if it is missing; one that is damaged
+  // or can't be read does, for its end would have removed it.
   using Wanted = std::function<bool()>;
 
   BodyMender(Parts parts, const SnapshotOptions& options)
       : parts_(std::move(parts)), options_(options) {}
 
-  // `wanted` may be null: mended only if something damaged stands in its place. `done` may be null.
+  // `wanted` may be null: mended only if something of no use stands in its place. `done` may be
+  // null.
   void Mend(const BodyRef& ref, Wanted wanted, Done done);
   // The same for a damaged body of which only the key is known: log or rows name the rest. May read
   // all rows.

@@ -1,6 +1,8 @@
 #include "raft/host/fill_bodies.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "raft/host/snapshot_source.h"
 
@@ -24,6 +26,27 @@ absl::Status FillBody(const Store& store, HostMutation mutation, const BodyKey& 
   return absl::OkStatus();
 }
 
+// The log has the entry, and nothing that is applied here, or was when a leader sent it, can have
+// ended the body.
+bool MustBeHere(const Store& store, const BodyKey& key) {
+  const absl::StatusOr<GroupRecord> record = store.LoadGroup(key.group);
+  if (!record.ok() || std::max(record->applied, record->elided_through) >= key.index) return false;
+  const absl::StatusOr<std::vector<Entry>> entries =
+      store.ReadEntries(key.group, key.index, key.index + 1, 1);
+  return entries.ok() && !entries->empty() && entries->front().term == key.term;
+}
+
+void Mend(const Store& store, BodyMender& mender, const BodyLost& lost, const BodyRef& ref) {
+  const BodyKey key = ref.key;
+  const bool missing = absl::IsNotFound(store.ReadBody(key).status());
+  if (missing && !MustBeHere(store, key)) return;  // Its end will be known here soon.
+  mender.Mend(
+      ref, [&store, key] { return MustBeHere(store, key); },
+      [lost, key](const absl::Status& mended) {
+        if (absl::IsNotFound(mended) || absl::IsUnavailable(mended)) lost(key, mended);
+      });
+}
+
 }  // namespace
 
 absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& mender,
@@ -36,12 +59,7 @@ absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& m
       absl::Status filled = FillBody(store, mutation, key, body);
       if (filled.ok()) continue;
       // The message is lost; the next one will find it.
-      if (filled.code() == absl::StatusCode::kDataLoss) {
-        mender.Mend(BodyRef{key, body.size, body.crc32c}, nullptr,
-                    [lost, key](const absl::Status& mended) {
-                      if (absl::IsNotFound(mended) || absl::IsUnavailable(mended)) lost(key);
-                    });
-      }
+      Mend(store, mender, lost, BodyRef{key, body.size, body.crc32c});
       return filled;
     }
   }

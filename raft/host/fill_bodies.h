@@ -15,12 +15,13 @@
 
 namespace holdfast::raft {
 
-// Told of a damaged body that no other member could give just now. Called as BodyMender::Done.
-using BodyLost = std::function<void(const BodyKey&)>;
+// Told of a body that is of no use here and that no other member could give just now, with what
+// came of asking them. Called as BodyMender::Done, which may be in FillBodies().
+using BodyLost = std::function<void(const BodyKey&, const absl::Status&)>;
 
 // Of all bodies that have no bytes yet: those, or the index that ended them. kUnavailable: a body
-// is neither here nor known to have ended. kDataLoss: it is damaged, and `mender` was told; if that
-// does not help, `lost` is.
+// is neither here nor known to have ended, or can't be read. kDataLoss: it is damaged. Of a body
+// that must be here `mender` is told, and if that does not help, `lost` is.
 absl::Status FillBodies(const Store& store, HostMutation mutation, BodyMender& mender,
                         const BodyLost& lost, GroupId group, Message& message);
 

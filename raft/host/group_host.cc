@@ -444,10 +444,10 @@ void GroupHost::Impl::Read(GroupId group, AskedRead read) {
 }
 
 absl::Status GroupHost::Impl::FillBodies(GroupId group, Message& message) {
-  const BodyLost lost = [weak = weak_from_this()](const BodyKey& key) {
+  const BodyLost lost = [weak = weak_from_this()](const BodyKey& key, const absl::Status& why) {
     const std::shared_ptr<Impl> self = weak.lock();
     if (!self) return;
-    self->WithReplica(key.group, [key](Replica& replica) { replica.BodyLost(key); });
+    self->WithReplica(key.group, [key, why](Replica& replica) { replica.BodyLost(key, why); });
   };
   return raft::FillBodies(store_, options_.mutation, *mender_, lost, group, message);
 }

@@ -34,10 +34,10 @@ bool OnlyVoter(const ConfState& conf, NodeId self) {
   return conf.voters == std::vector<NodeId>{self} && conf.voters_outgoing.empty();
 }
 
-// How long a leader that made way leaves the field to others: a few of their elections may fail.
-// Longer would be of no use: if they can't do without this node, there is nobody else to lead, and
-// who has the body may have come back.
-constexpr int kStandBackElections = 5;
+// How long a leader that made way leaves the field to others, if none of them leads before: a few
+// of their elections may fail. Longer is of no use: if they can't do without this node, nobody else
+// can lead, and who has the body may have come back. By default longer than the mender's pause.
+constexpr int kStandBackElections = 6;
 
 // After a renewal that was refused: soon enough, and seldom enough to read the log for it.
 constexpr int kRenewAgainTicks = 10;
@@ -117,7 +117,7 @@ void Replica::ProposeConfChange(const ConfChange& change, Answer answer, absl::D
 bool Replica::Tick(absl::Duration now, int heartbeat_phase) {
   now_ = now;
   if (votes_withheld_ticks_ > 0) --votes_withheld_ticks_;
-  if (stands_back_ticks_ > 0 && --stands_back_ticks_ == 0) core_.set_may_campaign(may_campaign_);
+  if (stands_back_ticks_ > 0) StandBack(stands_back_ticks_ - 1);
   if (ungreeted_ticks_ > 0) --ungreeted_ticks_;
   const bool handing_over = HandedOver();
   if (handed_over_ticks_ > 0) --handed_over_ticks_;
@@ -199,21 +199,24 @@ absl::Status Replica::TransferLeadership(NodeId target) {
   return status;
 }
 
-void Replica::BodyLost(const BodyKey& key) {
+void Replica::StandBack(int ticks) {
+  stands_back_ticks_ = ticks;
+  core_.set_may_campaign(may_campaign_ && ticks == 0);
+}
+
+void Replica::BodyLost(const BodyKey& key, const absl::Status& why) {
   if (core_.role() != Role::kLeader || single_voter_ || key.index <= core_.commit()) return;
   if (log_->TermAt(key.index) != std::optional<Term>(key.term)) return;
   Log(LogLevel::kWarn, "resigns",
       {{"group", group_.value()},
        {"term", core_.term()},
        {"index", key.index},
-       {"reason",
-        "a body of this entry is damaged here, no other node has it, and it is not "
-        "committed: another node may lead without it"}});
+       {"reason", holdfast::Message(why)},
+       {"advice", "look at this node's disk; if it repeats, bring back the nodes that are away"}});
   (void)core_.Resign();
-  // Of the lease that this leader's reads rest on, its own vote is a part.
+  handed_over_term_ = 0;  // It can't lead that term again.
   votes_withheld_ticks_ = std::max(votes_withheld_ticks_, options_.election_ticks);
-  stands_back_ticks_ = kStandBackElections * options_.election_ticks;
-  core_.set_may_campaign(false);
+  StandBack(kStandBackElections * options_.election_ticks);
   PayDebts();
 }
 
@@ -296,6 +299,7 @@ void Replica::Stored(StorageTask task) {
 void Replica::FollowLeadership() {
   const bool leads = core_.role() == Role::kLeader;
   const Term term = core_.term();
+  if (stands_back_ticks_ > 0 && core_.leader() != kNoNode) StandBack(0);
   if (announced_term_ != 0 && (!leads || term != announced_term_)) {
     effects_.TellLeader(group_, false, announced_term_);
     announced_term_ = 0;

@@ -105,12 +105,12 @@ class Replica {
   absl::Status TransferLeadership(NodeId target);
   void SetMayCampaign(bool may) {
     may_campaign_ = may;
-    core_.set_may_campaign(may && stands_back_ticks_ == 0);
+    StandBack(stands_back_ticks_);
   }
-  // The body is damaged here, and no other member could give it. A leader whose followers lack it
-  // can't send them the entry, and has none of what follows committed: unless that entry is, it
-  // makes way for those who have less.
-  void BodyLost(const BodyKey& key);
+  // The body is of no use here, and no other member gave it, with what came of that. A leader whose
+  // followers lack it can't send them the entry, and has nothing behind it committed: unless that
+  // entry is, it makes way for those who have less.
+  void BodyLost(const BodyKey& key, const absl::Status& why);
 
   // GroupHost::Read().
   void Read(AskedRead read, absl::Duration now);
@@ -139,6 +139,8 @@ class Replica {
   };
 
   void PayDebts();  // What the core's Readys owe.
+  // Does not campaign for so long, or until another node leads.
+  void StandBack(int ticks);
   void Send(Message message);
   bool HandedOver() const {
     return core_.role() == Role::kLeader && core_.term() == handed_over_term_;
@@ -205,8 +207,11 @@ class Replica {
   Term reads_term_ = 0;  // Of the leadership that they rest on.
   // A process that died may have told a leader, a moment before, that it would not vote for others
   // (a read point rests on that). So it hears no request for its vote for one election timeout
-  // after its start, unless the leader itself asked for the election.
+  // after its start, unless the leader itself asked for the election. The same after a leader made
+  // way, whose own reads rest on its vote too.
   int votes_withheld_ticks_ = 0;
+  bool may_campaign_ = true;  // As the host wishes.
+  int stands_back_ticks_ = 0;
   // A replica that never wrote anything need not wait so: it tells no leader that it hears it.
   bool newborn_ = false;
   // The store may have forgotten what it promised, and those who know have not said so yet. Until
@@ -219,8 +224,6 @@ class Replica {
   // as long as that takes. So no read of that term is relied on, however long ago it was, and if
   // nobody has taken over after a time, the leader takes a new term.
   Term handed_over_term_ = 0;
-  bool may_campaign_ = true;            // As the host wishes.
-  int stands_back_ticks_ = 0;           // After BodyLost(): does not campaign so long.
   int handed_over_ticks_ = 0;           // Counts down from the latest such request to the new term.
   std::map<NodeId, int> silent_ticks_;  // Of a leader: since each member was heard from.
 

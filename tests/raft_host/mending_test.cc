@@ -31,13 +31,6 @@ class MendingTest : public testing::Test {
     cluster_.Damage(node, ref.key.index, ref.key.term, damage);
     cluster_.Restart(node);
   }
-  // leader_ led in a term above that one, and has resigned.
-  bool MadeWay(Term above) {
-    return cluster_.RunUntil([&] {
-      const GroupStatus status = *cluster_.host(leader_).Status(kGroup);
-      return status.term > above && status.role == Role::kFollower && status.leader == kNoNode;
-    });
-  }
   std::string BodyAt(NodeId node, const BodyRef& ref) {
     return cluster_.BodyAt(node, ref.key.index, ref.key.term);
   }
@@ -139,40 +132,90 @@ TEST_F(MendingTest, ALeaderMendsWhatItHasToSend) {
   EXPECT_EQ(BodyAt(other_, ref), "what was written");
 }
 
+class MakingWayTest : public MendingTest {
+ protected:
+  // leader_ alone has an entry, whose body is of no use to it; nobody else may campaign. Returns
+  // the entry's term.
+  Term OneEntryTooMany(BodyDamage damage) {
+    cluster_.lose = [](NodeId, NodeId, const Message& message) {
+      return message.type == MessageType::kAppend;
+    };
+    const GroupStatus before = Status();
+    const Body body = std::make_shared<const std::string>("what nobody else got");
+    cluster_.host(leader_).Propose(kGroup, Proposal{"mail", {body}}, [](const ProposeResult&) {});
+    EXPECT_TRUE(cluster_.RunUntil([&] { return Status().last == before.last + 1; }));
+    cluster_.Settle();
+    cluster_.Crash(leader_);
+    cluster_.Damage(leader_, before.last + 1, before.term, damage);
+    OthersMayCampaign(false);
+    cluster_.lose = nullptr;
+    cluster_.Restart(leader_);
+    return before.term;
+  }
+  GroupStatus Status() { return *cluster_.host(leader_).Status(kGroup); }
+  // leader_ led in a term above that one, and has resigned.
+  bool MadeWay(Term above) {
+    return cluster_.RunUntil([&] {
+      const GroupStatus status = Status();
+      return status.term > above && status.role == Role::kFollower && status.leader == kNoNode;
+    });
+  }
+  void OthersMayCampaign(bool may) {
+    for (const NodeId node : {damaged_, other_}) cluster_.host(node).SetMayCampaign(may);
+  }
+};
+
 // Its log is the longest, so it wins each election that it stands for, and can't send what it has.
-TEST_F(MendingTest, ALeaderMakesWayIfItCanNotSendWhatIsNotCommitted) {
-  cluster_.lose = [](NodeId, NodeId, const Message& message) {
-    return message.type == MessageType::kAppend;
+TEST_F(MakingWayTest, ALeaderMakesWayIfItCanNotSendWhatIsNotCommitted) {
+  for (const BodyDamage damage : {BodyDamage::kFlippedBit, BodyDamage::kMissing}) {
+    // It is elected, and its followers' answers show that they lack the entry.
+    ASSERT_TRUE(MadeWay(OneEntryTooMany(damage)));
+    OthersMayCampaign(true);
+    ASSERT_TRUE(cluster_.RunUntil(
+        [&] { return cluster_.Leader() == damaged_ || cluster_.Leader() == other_; }));
+    const NodeId now = cluster_.Leader();
+    const std::string command = damage == BodyDamage::kMissing ? "next" : "after it";
+    ASSERT_TRUE(cluster_.Propose(now, command, {"a body"}).status.ok());
+    ASSERT_TRUE(InStep(leader_));
+    EXPECT_EQ(cluster_.Row(leader_, "command mail"), "");
+    // It has what the others have, and may lead again.
+    cluster_.host(now).TransferLeadership(kGroup, leader_);
+    ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Leader() == leader_; }));
+    ASSERT_TRUE(InStep(damaged_) && InStep(other_));
+  }
+}
+
+TEST_F(MakingWayTest, WhoMadeWayWithholdsItsVoteWhileItsReadsMayHold) {
+  ASSERT_TRUE(MadeWay(OneEntryTooMany(BodyDamage::kFlippedBit)));
+  // Of a log that would get it.
+  const Term term = Status().term;
+  const auto votes = [&] {
+    Message ask{.type = MessageType::kVote, .to = leader_, .from = other_, .term = term + 1};
+    ask.log_term = term + 1;
+    ask.index = 100;
+    const uint64_t before = cluster_.sent(MessageType::kVoteResponse);
+    cluster_.host(leader_).ReceiveAll({{kGroup, ask}});
+    cluster_.Settle();
+    return cluster_.sent(MessageType::kVoteResponse) > before;
   };
-  const Body body = std::make_shared<const std::string>("what nobody else got");
-  cluster_.host(leader_).Propose(kGroup, Proposal{"mail", {body}}, [](const ProposeResult&) {});
-  const LogIndex before = cluster_.host(leader_).Status(kGroup)->last;
-  ASSERT_TRUE(
-      cluster_.RunUntil([&] { return cluster_.host(leader_).Status(kGroup)->last == before + 1; }));
-  const Term term = cluster_.host(leader_).Status(kGroup)->term;
-  cluster_.Settle();
-  cluster_.Crash(leader_);
-  cluster_.Damage(leader_, before + 1, term);
-  for (const NodeId node : {damaged_, other_}) cluster_.host(node).SetMayCampaign(false);
-  cluster_.lose = nullptr;
-  cluster_.Restart(leader_);
-  // It is elected, and its followers' answers show that they lack the entry.
-  ASSERT_TRUE(MadeWay(term));
-  for (const NodeId node : {damaged_, other_}) cluster_.host(node).SetMayCampaign(true);
-  ASSERT_TRUE(cluster_.RunUntil(
-      [&] { return cluster_.Leader() == damaged_ || cluster_.Leader() == other_; }));
-  const NodeId now = cluster_.Leader();
-  ASSERT_TRUE(cluster_.Propose(now, "next", {"a body"}).status.ok());
-  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(leader_, now); }));
-  EXPECT_EQ(cluster_.Row(leader_, "command mail"), "");
-  // It has what the others have, and once its time is over it may lead again.
-  for (int tick = 0; tick < 150; ++tick) cluster_.Tick();
-  cluster_.host(now).TransferLeadership(kGroup, leader_);
-  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.Leader() == leader_; }));
+  EXPECT_FALSE(votes());
+  for (int tick = 0; tick < 20; ++tick) cluster_.Tick();
+  EXPECT_TRUE(votes());
+}
+
+TEST_F(MakingWayTest, ADrainedNodeDoesNotCampaignWhenItsTimeIsOver) {
+  ASSERT_TRUE(MadeWay(OneEntryTooMany(BodyDamage::kFlippedBit)));
+  cluster_.host(leader_).SetMayCampaign(true);  // As it may already: that does not end it.
+  const auto stands = [&] { return Status().role != Role::kFollower; };
+  EXPECT_FALSE(cluster_.RunUntil(stands, 80));
+  cluster_.host(leader_).SetMayCampaign(false);
+  EXPECT_FALSE(cluster_.RunUntil(stands, 200));
+  cluster_.host(leader_).SetMayCampaign(true);
+  EXPECT_TRUE(MadeWay(Status().term));
 }
 
 // Nobody else can lead without the entry: whoever stood back comes again, and finds who has it.
-TEST_F(MendingTest, WhoMadeWayLeadsAgainWhenTheBodyCanBeFetched) {
+TEST_F(MakingWayTest, WhoMadeWayLeadsAgainWhenTheBodyCanBeFetched) {
   cluster_.lose = [this](NodeId, NodeId to, const Message& message) {
     return message.type == MessageType::kAppend && to == other_;
   };
@@ -185,11 +228,13 @@ TEST_F(MendingTest, WhoMadeWayLeadsAgainWhenTheBodyCanBeFetched) {
   Term term = ref.key.term;
   for (int round = 0; round < 2; ++round) {
     ASSERT_TRUE(MadeWay(term)) << round;
-    term = cluster_.host(leader_).Status(kGroup)->term;
+    term = Status().term;
   }
   cluster_.Restart(damaged_);
-  ASSERT_TRUE(cluster_.RunUntil(
-      [&] { return cluster_.Leader() != kNoNode && cluster_.InStep(other_, cluster_.Leader()); }));
+  OthersMayCampaign(false);
+  ASSERT_TRUE(cluster_.RunUntil([&] { return cluster_.InStep(other_, leader_); }, 2000));
+  EXPECT_EQ(cluster_.Leader(), leader_);
+  EXPECT_EQ(cluster_.host(leader_).Mended().mended, 1u);
   EXPECT_EQ(BodyAt(other_, ref), "what was written");
 }
 
