@@ -43,7 +43,9 @@ def mail_is_taken_while_the_control_group_elects(world, acknowledged):
         acknowledged += loads.acknowledged()
     refused = [text for load in loads.loads for text in load.refused if "policy" in text]
     cases.expect(not refused, f"refused for want of a policy: {refused[:3]}")
-    world.heal()
+    node = world.node(leader)
+    node.spawn()
+    cases.wait_until(node.ready, 30, lambda: f"ready again:\n{node.log_tail()}")
     return f"node {leader} was killed, {len(acknowledged)} accepted"
 
 
