@@ -258,6 +258,8 @@ void GrpcCallLink::LogDown(const absl::Status& why) {
        {"reason", why.ToString()}});
 }
 
+void GrpcCallLink::PeerCame() { grpc::experimental::ChannelResetConnectionBackoff(channel_.get()); }
+
 void GrpcCallLink::RequestStop() {
   // Under the lock, so that none is done meanwhile. Those that wait end with the greeting.
   MutexLock lock(mutex_);

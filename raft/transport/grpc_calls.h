@@ -41,6 +41,9 @@ class GrpcCallLink : public std::enable_shared_from_this<GrpcCallLink> {
 
   // As Transport::Call().
   void Call(std::string request, absl::Duration timeout, CallReply done);
+  // The peer has connected to this node: if gRPC waits before it tries to reach it again, that
+  // ends.
+  void PeerCame();
   // All calls end soon, with kCancelled. Doesn't wait, and runs no callback of a call.
   void RequestStop();
   // RequestStop(), and waits until no callback runs any more. Idempotent.

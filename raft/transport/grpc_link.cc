@@ -65,6 +65,13 @@ void GrpcLink::SendAll(std::vector<GroupMessage> messages) {
   if (dropped) environment_.unreachable(peer_.node);
 }
 
+void GrpcLink::PeerCame() {
+  MutexLock lock(mutex_);
+  if (state_ == State::kUp || broke_) return;
+  peer_came_ = true;
+  changed_.NotifyAll();
+}
+
 void GrpcLink::RequestStop() {
   MutexLock lock(mutex_);
   stopping_ = true;
@@ -121,6 +128,8 @@ bool GrpcLink::Pause(const absl::Status& why) {
   uint64_t lost = 0;
   {
     MutexLock lock(mutex_);
+    broke_ = state_ == State::kUp;
+    if (broke_) peer_came_ = false;
     state_ = State::kDown;
     lost = queue_.size();
     counts_.dropped += lost;
@@ -145,9 +154,10 @@ bool GrpcLink::Pause(const absl::Status& why) {
   const SystemClock clock;
   const absl::Duration until = clock.SinceBoot() + full * random_.Unit();
   MutexLock lock(mutex_);
-  while (!stopping_ && clock.SinceBoot() < until) {
+  while (!stopping_ && !peer_came_ && clock.SinceBoot() < until) {
     changed_.WaitFor(mutex_, absl::ToChronoNanoseconds(until - clock.SinceBoot()));
   }
+  peer_came_ = false;
   return !stopping_;
 }
 

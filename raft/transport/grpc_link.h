@@ -44,6 +44,9 @@ class GrpcLink {
   // Queues or drops; never waits.
   void Send(GroupId group, Message message);
   void SendAll(std::vector<GroupMessage> messages);
+  // The peer has connected to this node: if the last try to reach it failed, the next is made now.
+  // A stream that broke keeps to its pause.
+  void PeerCame();
   // The thread ends soon; what waits is dropped.
   void RequestStop();
   // RequestStop(), and waits for the thread. Idempotent, from one thread at a time.
@@ -101,6 +104,9 @@ class GrpcLink {
   StreamCounts counts_ ABSL_GUARDED_BY(mutex_);
   State state_ ABSL_GUARDED_BY(mutex_) = State::kConnecting;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // The stream stood and broke, and nothing was tried since.
+  bool broke_ ABSL_GUARDED_BY(mutex_) = false;
+  bool peer_came_ ABSL_GUARDED_BY(mutex_) = false;
   // The call that is open, for RequestStop() to cancel.
   grpc::ClientContext* open_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread thread_;

@@ -44,8 +44,13 @@ int Milliseconds(absl::Duration duration) {
 
 class GrpcServer::Service final : public peer::Peer::WithCallbackMethod_Call<peer::Peer::Service> {
  public:
-  Service(const GrpcTransportOptions& options, PeerHandler& handler, Watchdog& watchdog)
-      : options_(options), handler_(handler), watchdog_(watchdog), calls_(options, handler) {}
+  Service(const GrpcTransportOptions& options, PeerHandler& handler, Watchdog& watchdog,
+          std::function<void(NodeId)> came)
+      : options_(options),
+        handler_(handler),
+        watchdog_(watchdog),
+        came_(std::move(came)),
+        calls_(options, handler) {}
 
   grpc::Status Talk(grpc::ServerContext* context, TalkStream* stream) override;
   grpc::Status Fetch(grpc::ServerContext* context, const peer::FetchRequest* request,
@@ -82,6 +87,7 @@ class GrpcServer::Service final : public peer::Peer::WithCallbackMethod_Call<pee
   const GrpcTransportOptions& options_;
   PeerHandler& handler_;
   Watchdog& watchdog_;
+  const std::function<void(NodeId)> came_;
   Mutex mutex_;
   std::map<StreamKey, grpc::ServerContext*> streams_ ABSL_GUARDED_BY(mutex_);
   std::map<NodeId, uint32_t> fetches_ ABSL_GUARDED_BY(mutex_);
@@ -157,6 +163,7 @@ grpc::Status GrpcServer::Service::Talk(grpc::ServerContext* context, TalkStream*
   Register(key, context);
   Log(LogLevel::kInfo, "peer_accepted",
       {{"peer", peer->value()}, {"address", context->peer()}, {"stream", KindName(kind)}});
+  came_(*peer);
   peer::Packet hello;
   *hello.mutable_hello() = Answer(*peer, kind);
   absl::Status end = absl::UnavailableError("connection lost");
@@ -268,9 +275,10 @@ GrpcServer::~GrpcServer() { Stop(); }
 absl::StatusOr<std::unique_ptr<GrpcServer>> GrpcServer::Start(const GrpcTransportOptions& options,
                                                               const GrpcCredentials& credentials,
                                                               PeerHandler& handler,
-                                                              Watchdog& watchdog) {
+                                                              Watchdog& watchdog,
+                                                              std::function<void(NodeId)> came) {
   std::unique_ptr<GrpcServer> server(new GrpcServer());
-  server->service_ = std::make_unique<Service>(options, handler, watchdog);
+  server->service_ = std::make_unique<Service>(options, handler, watchdog, std::move(came));
   grpc::ServerBuilder builder;
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);

@@ -5,6 +5,7 @@
 // outlives it.
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "raft/transport/grpc_transport.h"
@@ -15,10 +16,11 @@ namespace holdfast::raft {
 
 class GrpcServer {
  public:
+  // `came` hears of each peer whose stream was accepted, on the stream's thread; it doesn't wait.
   static absl::StatusOr<std::unique_ptr<GrpcServer>> Start(const GrpcTransportOptions& options,
                                                            const GrpcCredentials& credentials,
-                                                           PeerHandler& handler,
-                                                           Watchdog& watchdog);
+                                                           PeerHandler& handler, Watchdog& watchdog,
+                                                           std::function<void(NodeId)> came);
   ~GrpcServer();  // Stop().
 
   // Cancels all calls and waits for their threads. Idempotent.

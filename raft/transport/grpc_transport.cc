@@ -37,8 +37,8 @@ class GrpcTransport::Impl {
   ~Impl() { Stop(); }
 
   absl::Status Start() {
-    absl::StatusOr<std::unique_ptr<GrpcServer>> server =
-        GrpcServer::Start(options_, credentials_, handler_, watchdog_);
+    absl::StatusOr<std::unique_ptr<GrpcServer>> server = GrpcServer::Start(
+        options_, credentials_, handler_, watchdog_, [this](NodeId peer) { PeerCame(peer); });
     if (!server.ok()) return server.status();
     server_ = *std::move(server);
     port_ = server_->bound_port();
@@ -87,6 +87,7 @@ class GrpcTransport::Impl {
     return found == peers_.end() ? nullptr : found->second;
   }
   void Unreachable(NodeId peer);
+  void PeerCame(NodeId peer);
 
   const GrpcTransportOptions options_;
   const GrpcCredentials credentials_;
@@ -143,6 +144,14 @@ void GrpcTransport::Impl::Unreachable(NodeId peer) {
   if (posted) return;
   MutexLock lock(mutex_);
   unreachable_.erase(peer);
+}
+
+void GrpcTransport::Impl::PeerCame(NodeId node) {
+  const std::shared_ptr<Peer> peer = Find(node);
+  if (peer == nullptr) return;
+  peer->control.PeerCame();
+  peer->bulk.PeerCame();
+  peer->calls->PeerCame();
 }
 
 void GrpcTransport::Impl::Fetch(NodeId peer, std::string request, std::shared_ptr<FetchSink> sink) {

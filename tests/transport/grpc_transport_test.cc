@@ -234,6 +234,28 @@ TEST(GrpcTransportTest, ComesBackWhenThePeerRestarts) {
   EXPECT_EQ(second.received()[0].message.commit, 2u);
 }
 
+// The pause would be hours: only the peer's own coming can end it.
+TEST(GrpcTransportTest, PeerThatComesIsTriedAtOnce) {
+  RecordingPeer waiting_peer;
+  RecordingPeer back_peer;
+  GrpcTransportOptions back_options = LoopbackOptions(1, nullptr);
+  std::unique_ptr<GrpcTransport> back = StartTransport(back_options, back_peer);
+  back_options.listen = AddressOf(*back);
+  back.reset();
+  GrpcTransportOptions options = LoopbackOptions(2, nullptr);
+  options.backoff_min = options.backoff_max = absl::Hours(1000);
+  options.peers = {{NodeId(1), back_options.listen}};
+  std::unique_ptr<GrpcTransport> waiting = StartTransport(options, waiting_peer);
+  ASSERT_TRUE(waiting_peer.AwaitUnreachable(NodeId(1)));
+  EXPECT_EQ(waiting->Counts().at(0).control.connects, 0u);
+  back_options.peers = {{NodeId(2), AddressOf(*waiting)}};
+  back = StartTransport(back_options, back_peer);
+  ASSERT_NE(back, nullptr);
+  ASSERT_TRUE(AwaitConnected(*waiting));
+  waiting->Send(NodeId(1), GroupId(1), Heartbeat(7));
+  ASSERT_TRUE(back_peer.AwaitReceived(1));
+}
+
 TEST(GrpcTransportTest, PeersLeaveAndMove) {
   RecordingPeer peers[3];
   std::unique_ptr<GrpcTransport> one = StartTransport(LoopbackOptions(1, nullptr), peers[0]);
