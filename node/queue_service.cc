@@ -3,6 +3,7 @@
 #include <string>
 #include <utility>
 
+#include "node/backend/fresh_rows.h"
 #include "node/control/control_state.h"
 #include "node/peers/peer_calls.h"
 #include "queue/state/command_codec.h"
@@ -53,6 +54,10 @@ void ServeQueue(const QueueServiceParts& parts, PeerGate& gate) {
         group, TakeProposal(*request.mutable_propose()),
         [reply](const raft::ProposeResult& result) { reply(ProposedAnswer(result)); });
   });
+  gate.Serve(peer_call::Request::kReadPoint,
+             [parts](NodeId, peer_call::Request request, auto reply) {
+               AnswerReadPoint(parts.host, GroupId{request.read_point().group()}, std::move(reply));
+             });
   gate.Serve(peer_call::Request::kUnderWay, [parts](NodeId, peer_call::Request request,
                                                     auto reply) {
     parts.apply_context.Post([parts, asked = request.under_way(), reply] {

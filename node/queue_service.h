@@ -1,6 +1,7 @@
 // node/queue_service.h
 // What other nodes ask of this one's queue groups, and what this one asks of theirs: proposals for
-// a group that is led here, and which attempts are under way (proto/peer_call.proto).
+// a group that is led here, its read index, and which attempts are under way
+// (proto/peer_call.proto).
 //
 // Threads:  ServeQueue() once, before the gate is opened; calls come on the transport's threads.
 // Lifetime: the parts outlive the transport's Stop().

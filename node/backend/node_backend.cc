@@ -25,6 +25,8 @@ constexpr size_t kMessagesPerActionMax = 1000;
 constexpr uint32_t kSummaryRowsDefault = 50;
 // What another node's leader has applied shows in our own rows a moment later.
 constexpr absl::Duration kOwnRowsWaitMax = absl::Seconds(2);
+// An election ends within it.
+constexpr absl::Duration kFreshForVerbsMax = absl::Seconds(5);
 
 std::string_view RoleName(const raft::GroupStatus& status) {
   switch (status.role) {
@@ -82,6 +84,17 @@ void FillVersion(const PolicyVersionRow& row, admin::PolicyVersion* out) {
   SetTimestamp(absl::FromUnixMicros(row.stamped_us), out->mutable_applied());
   out->set_actor(row.actor);
   out->set_comment(row.comment);
+}
+
+void TellLate(const LateGroup& late, google::protobuf::RepeatedPtrField<admin::LateGroup>* out) {
+  admin::LateGroup& one = *out->Add();
+  one.set_group(late.group.value());
+  one.set_reason(late.reason);
+}
+
+void TellLate(const std::vector<LateGroup>& late,
+              google::protobuf::RepeatedPtrField<admin::LateGroup>* out) {
+  for (const LateGroup& one : late) TellLate(one, out);
 }
 
 }  // namespace
@@ -260,9 +273,18 @@ void NodeBackend::AddGauges(MetricRegistry& registry) const {
                             [this] { return static_cast<double>(parts_.host.Mended().lost); });
 }
 
-absl::Status NodeBackend::QueueSummary(const AdminCall& /*call*/,
+std::vector<LateGroup> NodeBackend::WaitFresh(const AdminCall& call, uint32_t from,
+                                              absl::Duration at_most) const {
+  std::vector<GroupId> groups;
+  for (uint32_t group = from; group <= parts_.queue_groups; ++group) groups.emplace_back(group);
+  // What is left of the call's time is for the answer.
+  return parts_.fresh.Wait(groups, std::min(at_most, (call.deadline - parts_.clock.Now()) / 2));
+}
+
+absl::Status NodeBackend::QueueSummary(const AdminCall& call,
                                        const admin::QueueSummaryRequest& request,
                                        admin::QueueSummaryResponse* response) {
+  TellLate(WaitFresh(call, 1, kOwnRowsWaitMax), response->mutable_late_groups());
   const size_t rows_max = request.rows_max() == 0 ? kSummaryRowsDefault : request.rows_max();
   for (const uint32_t minutes : queue::kAgeColumnMinutes) response->add_age_minutes(minutes);
   std::map<std::string, admin::QueueSummaryRow> rows;
@@ -302,6 +324,9 @@ absl::Status NodeBackend::QueueList(const AdminCall& call, const admin::QueueLis
   HOLDFAST_ASSIGN_OR_RETURN(Position position, Position::Parse(request.page_token()));
   const size_t page_size = std::max<size_t>(request.page_size(), 1);
   const queue::QueueFilter filter = FilterOf(request.filter());
+  if (request.page_token().empty()) {
+    TellLate(WaitFresh(call, 1, kOwnRowsWaitMax), response->mutable_late_groups());
+  }
   while (position.group <= parts_.queue_groups) {
     const GroupId group{position.group};
     const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
@@ -323,16 +348,36 @@ absl::Status NodeBackend::QueueList(const AdminCall& call, const admin::QueueLis
   return absl::OkStatus();
 }
 
-absl::StatusOr<NodeBackend::Found> NodeBackend::Find(const std::string& queue_id) const {
-  const std::optional<queue::QueueId> id = queue::QueueId::ParseTyped(queue_id);
-  if (!id) return absl::InvalidArgumentError("a queue id has 16 characters of Crockford base32");
+absl::StatusOr<std::optional<NodeBackend::Found>> NodeBackend::FindHere(
+    const queue::QueueId& id) const {
   for (uint32_t number = 1; number <= parts_.queue_groups; ++number) {
     const GroupId group{number};
     const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
     absl::StatusOr<queue::MessageView> view =
-        queue::ShowMessage(GroupReader(*state), *id, parts_.clock.Now());
+        queue::ShowMessage(GroupReader(*state), id, parts_.clock.Now());
     if (view.ok()) return Found{group, *std::move(view)};
     if (view.status().code() != absl::StatusCode::kNotFound) return view.status();
+  }
+  return std::nullopt;
+}
+
+absl::StatusOr<NodeBackend::Found> NodeBackend::Find(
+    const AdminCall& call, const std::string& queue_id,
+    std::optional<std::vector<LateGroup>>* late) const {
+  const std::optional<queue::QueueId> id = queue::QueueId::ParseTyped(queue_id);
+  if (!id) return absl::InvalidArgumentError("a queue id has 16 characters of Crockford base32");
+  HOLDFAST_ASSIGN_OR_RETURN(std::optional<Found> found, FindHere(*id));
+  if (found) return *std::move(found);
+  // It may be younger than this node's rows.
+  if (!*late) *late = WaitFresh(call, 1, kOwnRowsWaitMax);
+  HOLDFAST_ASSIGN_OR_RETURN(found, FindHere(*id));
+  if (found) return *std::move(found);
+  if (!(*late)->empty()) {
+    const LateGroup& first = (*late)->front();
+    return MakeStatus(absl::StatusCode::kUnavailable,
+                      "no message {} in this node's rows, which may not be the newest: group {}: "
+                      "{}. Ask another node, or try again",
+                      id->text(), first.group.value(), first.reason);
   }
   return MakeStatus(absl::StatusCode::kNotFound,
                     "no message {} in the queue: it was delivered, returned or removed, or never "
@@ -340,21 +385,31 @@ absl::StatusOr<NodeBackend::Found> NodeBackend::Find(const std::string& queue_id
                     id->text());
 }
 
-absl::Status NodeBackend::QueueShow(const AdminCall& /*call*/,
-                                    const admin::QueueShowRequest& request,
+absl::Status NodeBackend::QueueShow(const AdminCall& call, const admin::QueueShowRequest& request,
                                     admin::QueueShowResponse* response) {
-  HOLDFAST_ASSIGN_OR_RETURN(const Found found, Find(request.queue_id()));
+  std::optional<std::vector<LateGroup>> late;
+  HOLDFAST_ASSIGN_OR_RETURN(const Found found, Find(call, request.queue_id(), &late));
   FillShow(found.view, found.group, response);
   return absl::OkStatus();
 }
 
-absl::Status NodeBackend::ChooseByFilter(const admin::QueueActionRequest& request,
+absl::Status NodeBackend::ChooseByFilter(const AdminCall& call,
+                                         const admin::QueueActionRequest& request,
                                          std::vector<Found>* chosen,
-                                         std::string* next_cursor) const {
+                                         admin::QueueActionResponse* response) const {
   HOLDFAST_ASSIGN_OR_RETURN(Position position, Position::Parse(request.cursor()));
   const queue::QueueFilter filter = FilterOf(request.filter());
+  // A group in whose middle this page begins was fresh when its first message was chosen.
+  std::vector<LateGroup> late = WaitFresh(
+      call, position.token.empty() ? position.group : position.group + 1, kFreshForVerbsMax);
   while (position.group <= parts_.queue_groups && chosen->size() < kMessagesPerActionMax) {
     const GroupId group{position.group};
+    if (!late.empty() && late.front().group == group) {
+      TellLate(late.front(), response->mutable_late_groups());
+      late.erase(late.begin());
+      ++position.group;
+      continue;
+    }
     const std::unique_ptr<raft::StateReader> state = parts_.store.Reader(group);
     HOLDFAST_ASSIGN_OR_RETURN(
         queue::QueuePage page,
@@ -364,7 +419,7 @@ absl::Status NodeBackend::ChooseByFilter(const admin::QueueActionRequest& reques
     position.token = page.next_page_token;
     if (position.token.empty()) ++position.group;
   }
-  if (position.group <= parts_.queue_groups) *next_cursor = position.ToString();
+  if (position.group <= parts_.queue_groups) response->set_next_cursor(position.ToString());
   return absl::OkStatus();
 }
 
@@ -437,8 +492,9 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
                                    const admin::QueueActionRequest& request,
                                    admin::QueueActionResponse* response) {
   std::vector<Found> chosen;
+  std::optional<std::vector<LateGroup>> late;
   for (const std::string& id : request.queue_ids()) {
-    absl::StatusOr<Found> found = Find(id);
+    absl::StatusOr<Found> found = Find(call, id, &late);
     if (found.ok()) {
       chosen.push_back(*std::move(found));
       continue;
@@ -448,7 +504,7 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
     refusal.set_reason(std::string(Message(found.status())));
   }
   if (request.queue_ids().empty()) {
-    HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(request, &chosen, response->mutable_next_cursor()));
+    HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(call, request, &chosen, response));
   }
   if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   // One command a message, so that the answer is exact; the log gathers them into few syncs.

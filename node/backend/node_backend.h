@@ -1,6 +1,8 @@
 // node/backend/node_backend.h
 // NodeBackend answers the admin service from the node's groups: questions are read from committed
-// rows on the caller's thread, verbs are proposed to the groups' logs and waited for.
+// rows on the caller's thread, verbs are proposed to the groups' logs and waited for. Rows of
+// groups that others lead are waited for until they are as new as the question; where they can't
+// be, lists say so, and verbs leave the messages of that group alone.
 // Threads:  thread-safe; called on gRPC's threads, which wait here.
 // Lifetime: everything in Parts outlives it; calls end before GroupHost::Stop() returns.
 // Limits:   an action touches at most kMessagesPerActionMax messages a call, and leaves a cursor.
@@ -10,12 +12,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "base/clock.h"
 #include "node/admin/admin_backend.h"
 #include "node/admin/metrics.h"
+#include "node/backend/fresh_rows.h"
 #include "node/cluster/cluster_verbs.h"
 #include "node/control/policy.h"
 #include "node/groups/control_machine.h"
@@ -49,6 +53,7 @@ class NodeBackend final : public AdminBackend {
     std::function<size_t()> sessions;
     ShareExchange& shares;
     Context& apply;
+    FreshRows fresh;
   };
 
   explicit NodeBackend(const Parts& parts);
@@ -98,9 +103,16 @@ class NodeBackend final : public AdminBackend {
  private:
   struct Found;  // A message and the group that holds it.
 
-  absl::StatusOr<Found> Find(const std::string& queue_id) const;
-  absl::Status ChooseByFilter(const admin::QueueActionRequest& request, std::vector<Found>* chosen,
-                              std::string* next_cursor) const;
+  // Waits for the rows of queue group `from` and of those behind it.
+  std::vector<LateGroup> WaitFresh(const AdminCall& call, uint32_t from,
+                                   absl::Duration at_most) const;
+  // kNotFound only if the rows are fresh; `late` is found out once for many ids.
+  absl::StatusOr<Found> Find(const AdminCall& call, const std::string& queue_id,
+                             std::optional<std::vector<LateGroup>>* late) const;
+  absl::StatusOr<std::optional<Found>> FindHere(const queue::QueueId& id) const;
+  absl::Status ChooseByFilter(const AdminCall& call, const admin::QueueActionRequest& request,
+                              std::vector<Found>* chosen,
+                              admin::QueueActionResponse* response) const;
   std::string ActionCommand(QueueAction action, const Found& message, const AdminCall& call,
                             const admin::QueueActionRequest& request,
                             std::vector<raft::Body>* bodies) const;

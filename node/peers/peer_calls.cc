@@ -139,6 +139,8 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
     case peer_call::Request::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(request.did_you_see()));
       return request;
+    case peer_call::Request::kReadPoint:
+      return request;
     case peer_call::Request::KIND_NOT_SET:
       break;
   }
@@ -176,6 +178,10 @@ absl::StatusOr<peer_call::Answer> DecodeAnswer(std::string_view bytes) {
       return answer;
     case peer_call::Answer::kDidYouSee:
       HOLDFAST_RETURN_IF_ERROR(CheckDidYouSee(answer.did_you_see()));
+      return answer;
+    case peer_call::Answer::kReadPoint:
+      // What was committed has a place in the log: an empty message says nothing.
+      if (answer.read_point().index() == 0) return Malformed("read point");
       return answer;
     case peer_call::Answer::KIND_NOT_SET:
       break;

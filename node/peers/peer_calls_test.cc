@@ -116,5 +116,16 @@ TEST(PeerCallsTest, AHelloSaysWhatTheOtherPromised) {
   EXPECT_EQ(DecodeHello(EncodeHello(hello)).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(PeerCallsTest, AReadPointOfNothingIsMalformed) {
+  peer_call::Request request;
+  request.mutable_read_point()->set_group(3);
+  EXPECT_EQ(DecodeRequest(EncodeRequest(request))->read_point().group(), 3u);
+  peer_call::Answer answer;
+  answer.mutable_read_point()->set_group(3);
+  EXPECT_FALSE(DecodeAnswer(EncodeAnswer(answer)).ok());
+  answer.mutable_read_point()->set_index(17);
+  EXPECT_EQ(DecodeAnswer(EncodeAnswer(answer))->read_point().index(), 17u);
+}
+
 }  // namespace
 }  // namespace holdfast::node

@@ -33,6 +33,14 @@ std::string StateText(admin::MessageState state) {
   return "-";
 }
 
+// Of a list, which is shown all the same.
+void NoteLate(const google::protobuf::RepeatedPtrField<admin::LateGroup>& late, Session& session) {
+  for (const admin::LateGroup& one : late) {
+    session.err() << format("note: group {} as this node had it last: {}\n", one.group(),
+                            Shown(one.reason()));
+  }
+}
+
 std::string SenderText(const std::string& sender) { return sender.empty() ? "<>" : sender; }
 
 // The options by which messages are chosen.
@@ -116,6 +124,7 @@ void AddSummary(CLI::App* queue, Session& session) {
       session.PrintJson(response);
     } else {
       PrintSummary(response, request->by_sender(), session.out());
+      NoteLate(response.late_groups(), session);
     }
   });
 }
@@ -151,6 +160,7 @@ void RunList(Session& session, admin::QueueListRequest request, uint64_t limit) 
     request.set_page_size(static_cast<uint32_t>(wanted));
     admin::QueueListResponse page;
     if (!session.Call(&Stub::QueueList, request, &page)) return;
+    if (!session.json()) NoteLate(page.late_groups(), session);
     shown += static_cast<uint64_t>(page.messages_size());
     const bool more = !page.next_page_token().empty();
     if (session.json()) {
@@ -270,6 +280,7 @@ void AddTo(admin::QueueActionResponse& sum, const admin::QueueActionResponse& pa
     if (sum.queue_ids_size() < kIdsShownMax) sum.add_queue_ids(id);
   }
   sum.mutable_refused()->MergeFrom(part.refused());
+  sum.mutable_late_groups()->MergeFrom(part.late_groups());
 }
 
 void PrintAction(const Action& action, bool dry_run, const admin::QueueActionResponse& sum,
@@ -307,6 +318,12 @@ void RunAction(const Action& action, admin::QueueActionRequest request, Session&
   if (!failed || sum.messages_touched() > 0) PrintAction(action, request.dry_run(), sum, session);
   for (const admin::QueueRefusal& refusal : sum.refused()) {
     session.Fail(format("{}: {}", refusal.queue_id(), refusal.reason()));
+  }
+  for (const admin::LateGroup& late : sum.late_groups()) {
+    session.Fail(
+        format("group {} was left alone, for this node may not know all of its messages: {}; ask "
+               "another node, or try again",
+               late.group(), late.reason()));
   }
 }
 

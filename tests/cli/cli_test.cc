@@ -201,7 +201,7 @@ TEST_F(CliTest, ReroutingNamesWhereTo) {
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_EQ(ran.out,
             "{\"messages_touched\":\"1\",\"recipients_touched\":\"1\",\"queue_ids\":"
-            "[\"01AAAAAAAAAAAA10\"],\"refused\":[],\"next_cursor\":\"\"}\n");
+            "[\"01AAAAAAAAAAAA10\"],\"refused\":[],\"next_cursor\":\"\",\"late_groups\":[]}\n");
   EXPECT_EQ(backend_.calls().back().verb, "reroute");
   EXPECT_EQ(Run({"queue", "reroute", "--all", "--reason", "x"}).code, 2) << "without --to";
   EXPECT_EQ(Run({"queue", "reroute", "--all", "--to", "a b", "--reason", "x"}).err,
@@ -214,7 +214,25 @@ TEST_F(CliTest, ActionsInJsonAddUpAllCalls) {
   EXPECT_EQ(ran.out,
             "{\"messages_touched\":\"5\",\"recipients_touched\":\"5\",\"queue_ids\":"
             "[\"01AAAAAAAAAAAA10\",\"01AAAAAAAAAAAA11\",\"01AAAAAAAAAAAA12\",\"01AAAAAAAAAAAA13\","
-            "\"01AAAAAAAAAAAA14\"],\"refused\":[],\"next_cursor\":\"\"}\n");
+            "\"01AAAAAAAAAAAA14\"],\"refused\":[],\"next_cursor\":\"\",\"late_groups\":[]}\n");
+}
+
+TEST_F(CliTest, GroupsThatTheNodeDoesNotKnowAllOfAreNamed) {
+  AddMessages(5);
+  backend_.SetLateGroup(3, "nobody leads it");
+  const Ran verb = Run({"queue", "hold", "--all", "--reason", "x"});
+  EXPECT_EQ(verb.code, 1);
+  EXPECT_EQ(verb.out, "held 5 messages (5 recipients)\n");
+  EXPECT_EQ(verb.err,
+            "holdfast: group 3 was left alone, for this node may not know all of its messages: "
+            "nobody leads it; ask another node, or try again\n");
+  for (const char* list : {"list", "summary"}) {
+    const Ran shown = Run({"queue", list});
+    EXPECT_EQ(shown.code, 0) << list;
+    EXPECT_EQ(shown.err, "note: group 3 as this node had it last: nobody leads it\n") << list;
+  }
+  EXPECT_NE(Run({"queue", "list", "--output", "json"}).out.find("\"late_groups\":[{\"group\":3"),
+            std::string::npos);
 }
 
 TEST_F(CliTest, RefusedMessagesAreNamedAndTheCodeSaysSo) {

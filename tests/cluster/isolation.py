@@ -186,6 +186,19 @@ def wait_until_refused(node):
     return time.monotonic()
 
 
+def old_rows_are_not_acted_on(node):
+    """What the cluster has delivered long since still stands in the rows of the node that is cut off."""
+    listed = node.cli("queue", "list")
+    cases.expect("note: group 1 as this node had it last: " in listed.stderr, f"the list says so: {listed.stderr}")
+    held = node.cli("queue", "hold", "--all", "--reason", "it must not", check=False)
+    cases.expect_equal(held.returncode, 1, "exit code of a verb that can't know its messages")
+    cases.expect("held 0 messages" in held.stdout, f"nothing is held: {held.stdout}")
+    cases.expect("group 12 was left alone" in held.stderr, f"each group is named: {held.stderr}")
+    unknown = node.cli("queue", "show", "01AAAAAAAAAAAA10", check=False)
+    cases.expect_equal(unknown.returncode != 0, True, "an unknown id is an error")
+    cases.expect("may not be the newest" in unknown.stderr, f"and no claim that it ended: {unknown.stderr}")
+
+
 def a_node_is_cut_off(world, network):
     """No peer reaches it, clients and the receiving server do: it refuses mail, and the others deliver."""
     number, prefix = 3, "cut"
@@ -209,6 +222,7 @@ def a_node_is_cut_off(world, network):
                          lambda: f"the others delivered all: {[other.queue() for other in others]}")
         cases.expect(account.settled(acknowledged, *world.sink.account_parts()), "not all was delivered during the cut")
         cases.expect_equal(node.http("/readyz")[0], 503, "/readyz of the node that is cut off")
+        old_rows_are_not_acted_on(node)
         reply = asyncio.run(mail_reply(node.smtp_port))
         cases.expect(reply.startswith("451 4.3.2 "), f"reply to MAIL before the cut ends: {reply}")
     finally:

@@ -95,6 +95,13 @@ void FakeAdminBackend::FailWith(absl::Status status) {
   failure_ = std::move(status);
 }
 
+void FakeAdminBackend::SetLateGroup(uint32_t group, std::string reason) {
+  MutexLock lock(mutex_);
+  admin::LateGroup& late = *late_groups_.Add();
+  late.set_group(group);
+  late.set_reason(std::move(reason));
+}
+
 void FakeAdminBackend::SetLevels(const Levels& levels) {
   MutexLock lock(mutex_);
   levels_ = levels;
@@ -286,6 +293,7 @@ absl::Status FakeAdminBackend::QueueSummary(const node::AdminCall& call,
                                             admin::QueueSummaryResponse* response) {
   MutexLock lock(mutex_);
   HOLDFAST_RETURN_IF_ERROR(Note(call, "summary"));
+  *response->mutable_late_groups() = late_groups_;
   for (const uint32_t minutes : {5, 10}) response->add_age_minutes(minutes);
   std::map<std::string, uint64_t> totals;
   for (const auto& message : messages_) ++totals[message.message().destination()];
@@ -306,6 +314,7 @@ absl::Status FakeAdminBackend::QueueList(const node::AdminCall& call,
                                          admin::QueueListResponse* response) {
   MutexLock lock(mutex_);
   HOLDFAST_RETURN_IF_ERROR(Note(call, "list"));
+  if (request.page_token().empty()) *response->mutable_late_groups() = late_groups_;
   size_t i = request.page_token().empty() ? 0 : std::stoul(request.page_token());
   for (; i < messages_.size(); ++i) {
     if (static_cast<uint32_t>(response->messages_size()) == request.page_size()) {
@@ -338,6 +347,9 @@ absl::Status FakeAdminBackend::QueueAct(const node::AdminCall& call, node::Queue
                                         admin::QueueActionResponse* response) {
   MutexLock lock(mutex_);
   HOLDFAST_RETURN_IF_ERROR(Note(call, ActionName(action), request.reason()));
+  if (request.queue_ids().empty() && request.cursor().empty()) {
+    *response->mutable_late_groups() = late_groups_;
+  }
   std::vector<std::string> chosen;
   for (const auto& message : messages_) {
     const std::string& id = message.message().queue_id();

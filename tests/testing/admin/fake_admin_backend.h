@@ -38,6 +38,8 @@ class FakeAdminBackend final : public node::AdminBackend {
   // Every call fails with it from now on; OK ends that.
   void FailWith(absl::Status status);
   void SetLevels(const Levels& levels);
+  // The node may not know all of this group's messages.
+  void SetLateGroup(uint32_t group, std::string reason);
   std::vector<SeenCall> calls() const;
   std::vector<std::string> queue_ids() const;
 
@@ -93,6 +95,7 @@ class FakeAdminBackend final : public node::AdminBackend {
   mutable Mutex mutex_;
   absl::Status failure_ ABSL_GUARDED_BY(mutex_);
   Levels levels_ ABSL_GUARDED_BY(mutex_);
+  google::protobuf::RepeatedPtrField<admin::LateGroup> late_groups_ ABSL_GUARDED_BY(mutex_);
   std::vector<SeenCall> calls_ ABSL_GUARDED_BY(mutex_);
   std::vector<admin::QueueShowResponse> messages_ ABSL_GUARDED_BY(mutex_);
   // Version 1 first.
