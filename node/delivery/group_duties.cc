@@ -37,6 +37,11 @@ queue::AttemptEnded::Kind EndOf(const AttemptReport& report) {
                                    : queue::AttemptEnded::Kind::kAnswered;
 }
 
+// Of what stays open.
+void DueAtOnce(command::AttemptOutcome* outcome) {
+  if (outcome->next_due_us() > outcome->ended_us()) outcome->set_next_due_us(outcome->ended_us());
+}
+
 bool DecidedAnything(const AttemptReport& report) {
   return report.intent_made ||
          std::any_of(report.outcomes.begin(), report.outcomes.end(), [](const auto& one) {
@@ -122,6 +127,8 @@ void GroupDuties::OnEvents(const std::vector<queue::Event>& events) {
   for (const queue::Event& event : events) {
     const auto* released = std::get_if<queue::MessageReleased>(&event);
     if (released != nullptr) parts_.notes.Forget(released->message.queue_id);
+    const auto* asked = std::get_if<queue::AttemptsAsked>(&event);
+    if (asked != nullptr) under_way_.AskAgain(asked->key, asked->destination);
   }
   if (!leads_) return;
   recorder_->OnEvents(events);
@@ -175,7 +182,7 @@ std::vector<uint64_t> GroupDuties::UnderWay(uint64_t boot_id,
   std::vector<uint64_t> found;
   if (boot_id != options_.boot_id) return found;
   for (const uint64_t attempt : attempts) {
-    if (under_way_.contains(attempt)) found.push_back(attempt);
+    if (under_way_.Contains(attempt)) found.push_back(attempt);
   }
   return found;
 }
@@ -241,13 +248,15 @@ void GroupDuties::RunScheduler(bool all_due) {
 
 void GroupDuties::EndGrant(const queue::UnitKey& key, uint64_t attempt_id,
                            queue::AttemptEnded::Kind kind, std::string text) {
-  under_way_.erase(attempt_id);
+  const std::optional<std::string> asked = under_way_.Remove(attempt_id);
   if (kind == queue::AttemptEnded::Kind::kNotSent) {
     parts_.notes.Interrupt(key);
   } else {
     parts_.notes.End(key);
   }
   scheduler_.OnAttemptEnded({key, attempt_id, kind, std::move(text)}, parts_.clock.Now());
+  // What this attempt found is no reason to let the destination rest.
+  if (asked) scheduler_.OnEvents({{queue::AttemptsAsked{key, *asked}}}, parts_.clock.Now());
 }
 
 void GroupDuties::StartAttempt(const queue::Grant& grant) {
@@ -268,7 +277,7 @@ void GroupDuties::StartAttempt(const queue::Grant& grant) {
     Quarantine(grant.key, *view);
     return;
   }
-  under_way_.emplace(grant.attempt_id, grant.key);
+  under_way_.Add(grant.attempt_id, grant.key);
   parts_.metrics.attempts_running.Add(1);
   const uint64_t memory =
       std::min<uint64_t>(view->row.envelope().content_bytes(), kAttemptMemoryMax);
@@ -289,8 +298,9 @@ void GroupDuties::EnterGate(const std::shared_ptr<AttemptTask>& task, const queu
   parts_.gate.Enter(grant.destination, grant.limits.concurrency_max, memory_bytes,
                     [this, task, key, failed_already](ByteBudget::Reservation reservation) {
                       task->memory = std::move(reservation);
+                      task->policy = parts_.policy.Current();  // It may have waited long.
                       parts_.notes.Begin(key);
-                      if (!MayStart(*task)) {  // It may have waited long at the gate.
+                      if (!MayStart(*task)) {
                         ReportNotSent(task);
                       } else if (failed_already.empty()) {
                         Launch(task);
@@ -430,7 +440,7 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     return;
   }
   if (report.unreadable && !DecidedAnything(report)) {
-    under_way_.erase(task->attempt_id);
+    (void)under_way_.Remove(task->attempt_id);
     parts_.notes.Interrupt(key);
     unreadable_.Add(key, task->attempt_id, *report.unreadable);
     return;
@@ -443,6 +453,7 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     std::move(again.notices.begin(), again.notices.end(), std::back_inserter(made.notices));
   }
   const uint64_t attempt_id = task->attempt_id;
+  if (under_way_.AskedAgain(attempt_id)) DueAtOnce(&made.outcome);
   if (options_.mutation == NodeMutation::kForgetOutcomes && !ours) {
     EndGrant(key, attempt_id, kind, text);
     return;
@@ -569,7 +580,7 @@ void GroupDuties::SettleInDoubt() {
   for (const queue::InDoubtUnit& unit : page->units) {
     const bool ours =
         unit.attempt.boot_id == options_.boot_id && unit.attempt.node_id == options_.node.value();
-    if (ours && under_way_.contains(unit.attempt.attempt_id)) continue;
+    if (ours && under_way_.Contains(unit.attempt.attempt_id)) continue;
     if (settling_.contains(unit.attempt)) continue;
     // Intents of this leadership are younger than it; how old, only their stamps tell.
     const absl::Duration age = parts_.clock.Now() - unit.since;

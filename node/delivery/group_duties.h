@@ -33,6 +33,7 @@
 #include "node/delivery/attempt_gate.h"
 #include "node/delivery/attempt_notes.h"
 #include "node/delivery/attempt_runner.h"
+#include "node/delivery/attempts_under_way.h"
 #include "node/delivery/intent_claims.h"
 #include "node/delivery/leader_lease.h"
 #include "node/delivery/notice_writer.h"
@@ -199,7 +200,7 @@ class GroupDuties {
   uint64_t policy_version_ = 0;
   uint32_t state_version_ = kFirstFeatureLevel;  // When it was read last.
   // Attempts of this life, from grant to recorded outcome, by attempt id.
-  std::map<uint64_t, queue::UnitKey> under_way_;
+  AttemptsUnderWay under_way_;
   // Granted, and to be held instead of attempted, by attempt id.
   std::map<uint64_t, queue::UnitKey> quarantined_;
   // Granted, attempted in vain, and waiting for their content.

@@ -163,10 +163,10 @@ TEST(SchedulerTest, OperatorsCanEndARest) {
   Bench bench;
   bench.Queue(1, 5, "dead.test");
   for (const Grant& grant : bench.Tick(0)) bench.Fail(grant, 1, 2);
-  const std::vector<Event> other = {AttemptsAsked{"other.test"}};
+  const std::vector<Event> other = {AttemptsAsked{{}, "other.test"}};
   bench.scheduler().OnEvents(other, AtSecond(3));
   EXPECT_TRUE(bench.Tick(3).empty());
-  const std::vector<Event> asked = {AttemptsAsked{"dead.test"}};
+  const std::vector<Event> asked = {AttemptsAsked{{}, "dead.test"}};
   bench.scheduler().OnEvents(asked, AtSecond(3));
   EXPECT_FALSE(bench.Tick(3).empty());
 }
@@ -418,7 +418,7 @@ TEST(SchedulerTest, WhatRestedIsFoundAtOnceWhenItsRestIsOver) {
   bench.Queue(2, 1, "two.test", 0);
   for (const Grant& grant : bench.Tick(0)) bench.Fail(grant, 1, 2);
   for (double at = 1; at < 60; ++at) EXPECT_TRUE(bench.Tick(at).empty());
-  bench.scheduler().OnEvents(std::vector<Event>{AttemptsAsked{"one.test"}}, AtSecond(60));
+  bench.scheduler().OnEvents(std::vector<Event>{AttemptsAsked{{}, "one.test"}}, AtSecond(60));
   EXPECT_EQ(ByDestination(bench.Tick(60.05)), (std::map<std::string, int>{{"one.test", 1}}));
   // Within a tenth of a hundred seconds.
   size_t found = 0;

@@ -63,7 +63,7 @@ absl::Status ApplyStep::ReleaseOne(const QueueId& id, MessageRow& message) {
     after.set_held(false);
     after.set_due_us(release.stamped_us());
     ledger_.ChangeUnit(unit.key, &unit.row, &after, release.stamped_us());
-    result_.events.push_back(AttemptsAsked{after.destination()});
+    result_.events.push_back(AttemptsAsked{unit.key, after.destination()});
   }
   rows::AuditRow audit = AuditOf("release", id, message);
   audit.set_actor(BoundedText(release.actor(), kAuditTextBytesMax));
@@ -79,10 +79,11 @@ absl::Status ApplyStep::RetryOne(const QueueId& id, MessageRow& message) {
   if (message.held()) return absl::FailedPreconditionError("held");
   bool any = false;
   for (const OpenUnit& unit : LoadOpenUnits(id)) {
+    // Also when it is due already: its destination may rest. Also under its final dot: if that
+    // fails for now, the next attempt is wanted at once.
+    result_.events.push_back(AttemptsAsked{unit.key, unit.row.destination()});
     if (unit.row.has_intent()) continue;
     any = true;
-    // Also when it is due already: its destination may rest.
-    result_.events.push_back(AttemptsAsked{unit.row.destination()});
     if (unit.row.due_us() <= now_us) continue;
     UnitRow after = unit.row;
     after.set_due_us(now_us);
@@ -105,7 +106,7 @@ absl::Status ApplyStep::RerouteOne(const QueueId& id, MessageRow& message) {
     after.set_destination(reroute.destination());
     after.set_due_us(reroute.stamped_us());
     ledger_.ChangeUnit(unit.key, &unit.row, &after, reroute.stamped_us());
-    result_.events.push_back(AttemptsAsked{after.destination()});
+    result_.events.push_back(AttemptsAsked{unit.key, after.destination()});
   }
   rows::AuditRow audit = AuditOf("reroute", id, message);
   audit.set_actor(BoundedText(reroute.actor(), kAuditTextBytesMax));

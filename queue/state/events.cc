@@ -32,7 +32,9 @@ struct TextOf {
   std::string operator()(const UnitGone& e) const {
     return format("gone {} {}", e.key.ToString(), e.destination);
   }
-  std::string operator()(const AttemptsAsked& e) const { return format("asked {}", e.destination); }
+  std::string operator()(const AttemptsAsked& e) const {
+    return format("asked {} {}", e.key.ToString(), e.destination);
+  }
   std::string operator()(const IntentOpened& e) const {
     return format("intent {} attempt={}", e.key.ToString(), AttemptText(e.attempt));
   }

@@ -47,8 +47,10 @@ struct UnitGone {
 };
 
 // An operator wants attempts at this destination now (retry, release, reroute to it): if it rests
-// because no host answered, that is over.
+// because no host answered, that is over; and an attempt of the unit that is under way just now
+// does not stand for the one that is asked for.
 struct AttemptsAsked {
+  UnitKey key;
   std::string destination;
 };
 

@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).absolute().parent.parent.parent / "ops" / "lib"))
@@ -115,6 +116,27 @@ def retry_reaches_a_resting_host():
     with resting_node(port) as node, sink_module.Sink(port=port) as sink:
         node.cli("queue", "retry", "--all")
         wait_until(lambda: lifecycle.copies_of(sink, "resting"), 20, "delivered once the operator asks")
+
+
+def retry_during_an_attempt():
+    """The attempt began before the operator mended whatever it was: when it fails, the next one is due."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(20)
+        options = harness.NodeOptions(routes={"*": f"[127.0.0.1]:{silent.getsockname()[1]}"}, retry_waits=("1h",),
+                                      expiry="2h")
+        with harness.Node(options) as node:
+            node.start()
+            lifecycle.send(node, "user@one.test", "asked-again")
+            connection, _ = silent.accept()
+            node.cli("queue", "retry", "--all")
+            connection.close()
+            again, _ = silent.accept()  # Within its timeout; the usual wait is an hour.
+            again.close()
+            entry = queued(node)[0]
+            expect("T" in entry["next_attempt"], f"then it waits as usual: {entry}")
+            recipient = node.cli_json("queue", "show", entry["queue_id"])["recipients"][0]
+            wait_until(lambda: node.cli_json("queue", "show", entry["queue_id"])["recipients"][0]["attempts"] == 2, 20,
+                       lambda: f"two attempts and no more: {recipient}")
 
 
 def new_policy_ends_rests():
@@ -283,6 +305,7 @@ CASES = (
     ("hold, new policy, retry, release", hold_release_reroute),
     ("reroute to another domain's way", reroute),
     ("a retry reaches a host that was away", retry_reaches_a_resting_host),
+    ("a retry during an attempt is another attempt", retry_during_an_attempt),
     ("a new policy ends the rest of a destination", new_policy_ends_rests),
     ("a hold survives kill -9", hold_survives_a_kill),
     ("remove and bounce, with dry run", remove_and_bounce),
