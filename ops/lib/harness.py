@@ -71,7 +71,9 @@ class NodeOptions:
     connections_per_destination_max: int = 20
     timers: dict = dataclasses.field(default_factory=dict)  # More fields of `timing`: name -> duration.
     # The machine that runs tests is shared: its load is not to move groups.
-    overload: str = "overload { event_loop_lag_max: \"0s\" sync_latency_max: \"0s\" cpu_wait_percent_max: 0 }\n"
+    # Groups go home after seconds instead of a minute: many cases wait for that.
+    overload: str = ("overload { event_loop_lag_max: \"0s\" sync_latency_max: \"0s\" cpu_wait_percent_max: 0 "
+                     "move_interval: \"12s\" }\n")
     node_extra: str = ""  # More lines of the node file.
     policy_extra: str = ""  # More lines of the policy.
     policy_file: bool = True  # Whether the node file names the policy that is written beside it.
