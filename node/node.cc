@@ -546,7 +546,7 @@ absl::Status Node::Impl::StartPeople() {
       kQueueGroupsDefault, settings_.node_id, settings_.hostname, settings_.BeyondLoopback(),
       [this] { return submit_->NextQueueId(); }, [this] { return listener_->sessions(); }, *shares_,
       *apply_context_,
-      FreshRows::Of(*host_, std::bind_front(&Impl::LeaderOf, this),
+      FreshRows::Of(settings_.node_id, *host_, std::bind_front(&Impl::LeaderOf, this),
                     room_.alone() ? nullptr : PeerCalls(), clock_)});
   registry_.AddGaugeFunction("holdfast_disk_free_bytes", "Free bytes of the data directory's disk.",
                              [this] { return static_cast<double>(health_.disk().free_bytes()); });

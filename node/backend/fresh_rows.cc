@@ -1,8 +1,11 @@
 #include "node/backend/fresh_rows.h"
 
+#include <absl/cleanup/cleanup.h>
+
 #include <algorithm>
-#include <atomic>
 #include <chrono>
+#include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -16,6 +19,11 @@ namespace {
 constexpr absl::Duration kAskAgain = absl::Milliseconds(50);
 // A leader that hangs may be no leader any more: then whoever leads by now is asked.
 constexpr absl::Duration kRoundMax = absl::Milliseconds(500);
+// Twice that: no more than two questions about a group are open.
+constexpr absl::Duration kQuestionMax = absl::Seconds(1);
+// The threads that wait are those that answer `status`, too: the others wait for less.
+constexpr int kLongWaitsMax = 4;
+constexpr absl::Duration kShortWait = absl::Milliseconds(250);
 constexpr absl::Duration kLookAgain = absl::Milliseconds(2);
 
 using PointOrWhy = absl::StatusOr<raft::LogIndex>;
@@ -37,7 +45,9 @@ void ReadOnce(const FreshRows::GroupRead& read, GroupId group,
 
 PointOrWhy PointOf(const absl::StatusOr<std::string>& bytes) {
   // A build that does not know the question: whatever this node has must do.
-  if (absl::IsUnimplemented(bytes.status())) return raft::LogIndex{};
+  if (absl::IsUnimplemented(bytes.status()) && Message(bytes.status()) == kUnknownCall) {
+    return raft::LogIndex{};
+  }
   HOLDFAST_RETURN_IF_ERROR(bytes.status());
   HOLDFAST_ASSIGN_OR_RETURN(const peer_call::Answer answer, DecodeAnswer(*bytes));
   if (!answer.has_read_point()) return absl::InternalError("another question was answered");
@@ -55,7 +65,7 @@ FreshRows::GroupRead ReadOf(raft::GroupHost& host) {
 // What is known by now. Shared with the callbacks, which may come when nobody waits any more.
 class FreshRows::Points {
  public:
-  explicit Points(size_t places) : points_(places) {
+  explicit Points(size_t places) : points_(places), missing_(places) {
     for (PointOrWhy& point : points_) {
       point = absl::DeadlineExceededError("its leader did not answer in time");
     }
@@ -81,17 +91,17 @@ class FreshRows::Points {
     };
   }
 
-  // Until all of the round have answered, or for `timeout`. Whether there are all points.
+  // Until there are all points, all of the round have answered, or `timeout` has passed. Whether
+  // there are all points.
   bool WaitForRound(absl::Duration timeout) {
     const auto until = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
     MutexLock lock(mutex_);
-    while (unanswered_ > 0) {
+    while (missing_ > 0 && unanswered_ > 0) {
       const auto left = until - std::chrono::steady_clock::now();
       if (left <= std::chrono::nanoseconds(0)) break;
       changed_.WaitFor(mutex_, left);
     }
-    return std::all_of(points_.begin(), points_.end(),
-                       [](const PointOrWhy& point) { return point.ok(); });
+    return missing_ == 0;
   }
 
   std::vector<PointOrWhy> Get() {
@@ -102,21 +112,29 @@ class FreshRows::Points {
  private:
   void Set(uint64_t round, size_t place, PointOrWhy answer) {
     MutexLock lock(mutex_);
-    if (!points_[place].ok()) points_[place] = std::move(answer);
-    if (round == round_ && --unanswered_ == 0) changed_.NotifyAll();
+    if (!points_[place].ok()) {
+      if (answer.ok()) --missing_;
+      points_[place] = std::move(answer);
+    }
+    if (round == round_) --unanswered_;
+    if (missing_ == 0 || unanswered_ == 0) changed_.NotifyAll();
   }
 
   Mutex mutex_;
   CondVar changed_;
   std::vector<PointOrWhy> points_ ABSL_GUARDED_BY(mutex_);
+  size_t missing_ ABSL_GUARDED_BY(mutex_);  // Places without a point.
   uint64_t round_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t unanswered_ ABSL_GUARDED_BY(mutex_) = 0;  // Of the round.
 };
 
 void FreshRows::Ask(GroupId group, absl::Duration timeout,
                     std::function<void(PointOrWhy)> set) const {
   const KnownLeader leader = parts_.leader_of(group);
-  if (leader.here) return ReadOnce(parts_.read, group, std::move(set));
+  // Elected, and not at work yet: the host answers all the same.
+  if (leader.here || leader.node == parts_.self) {
+    return ReadOnce(parts_.read, group, std::move(set));
+  }
   if (leader.node == NodeId{} || parts_.call == nullptr) {
     return set(absl::UnavailableError("nobody leads it, as far as this node knows"));
   }
@@ -140,7 +158,7 @@ std::vector<FreshRows::PointOrWhy> FreshRows::FindPoints(const std::vector<Group
     const std::vector<size_t> missing = points->BeginRound();
     if (missing.empty() || left <= absl::ZeroDuration()) return points->Get();
     for (const size_t place : missing) {
-      Ask(groups[place], left, points->Setter(points, place));
+      Ask(groups[place], std::min(left, kQuestionMax), points->Setter(points, place));
     }
     if (points->WaitForRound(std::min(left, kRoundMax))) return points->Get();
     std::this_thread::sleep_for(absl::ToChronoNanoseconds(
@@ -150,7 +168,10 @@ std::vector<FreshRows::PointOrWhy> FreshRows::FindPoints(const std::vector<Group
 
 std::vector<LateGroup> FreshRows::Wait(const std::vector<GroupId>& groups,
                                        absl::Duration timeout) const {
-  const absl::Duration until = parts_.clock.SinceBoot() + timeout;
+  const bool long_one = ++*waiting_ <= kLongWaitsMax;
+  const absl::Cleanup ended = [this] { --*waiting_; };
+  const absl::Duration until =
+      parts_.clock.SinceBoot() + (long_one ? timeout : std::min(timeout, kShortWait));
   const std::vector<PointOrWhy> points = FindPoints(groups, until);
   std::vector<LateGroup> late;
   for (size_t place = 0; place < groups.size(); ++place) {
@@ -170,13 +191,14 @@ std::vector<LateGroup> FreshRows::Wait(const std::vector<GroupId>& groups,
   return late;
 }
 
-FreshRows FreshRows::Of(raft::GroupHost& host, std::function<KnownLeader(GroupId)> leader_of,
-                        PeerCall call, const Clock& clock) {
+FreshRows FreshRows::Of(NodeId self, raft::GroupHost& host,
+                        std::function<KnownLeader(GroupId)> leader_of, PeerCall call,
+                        const Clock& clock) {
   const auto applied = [&host](GroupId group) {
     const std::optional<raft::GroupStatus> status = host.Status(group);
     return status ? status->applied : raft::LogIndex{};
   };
-  return FreshRows({ReadOf(host), applied, std::move(leader_of), std::move(call), clock});
+  return FreshRows({ReadOf(host), applied, std::move(leader_of), std::move(call), clock, self});
 }
 
 void AnswerReadPoint(raft::GroupHost& host, GroupId group,

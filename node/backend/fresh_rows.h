@@ -6,16 +6,18 @@
 //
 //   for (const LateGroup& late : fresh.Wait(groups, absl::Seconds(2))) ... say so, or refuse ...
 //
-// Threads:  Wait() blocks its thread, at most for the timeout; from any. Answers may come later.
-// Lifetime: what Parts refers to outlives the host's Stop(), which answers all reads.
-// Limits:   one question for each group and round; rounds follow each other after 50 ms, or half a
-//           second where a leader is silent.
+// Threads:  Wait() blocks its thread, at most for the timeout; from any. While four wait already,
+//           another waits for a quarter of a second at most: that is long where all is well.
+// Lifetime: what Parts refers to outlives Wait(). Answers may come later, and touch nothing of it.
+// Limits:   two open questions for each group and wait. A leader that is silent for half a second
+//           is asked again, or whoever leads by then; who refuses or is missing, after 50 ms.
 // Errors:   a leader of an older build does not know the question: its groups count as fresh, as
 //           far as this node's rows go.
 #pragma once
 
 #include <absl/time/time.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
@@ -49,11 +51,13 @@ class FreshRows {
     // Transport::Call(). Null: there are no other nodes.
     PeerCall call;
     const Clock& clock;
+    NodeId self;
   };
 
   explicit FreshRows(Parts parts) : parts_(std::move(parts)) {}
-  static FreshRows Of(raft::GroupHost& host, std::function<KnownLeader(GroupId)> leader_of,
-                      PeerCall call, const Clock& clock);
+  static FreshRows Of(NodeId self, raft::GroupHost& host,
+                      std::function<KnownLeader(GroupId)> leader_of, PeerCall call,
+                      const Clock& clock);
 
   // The groups of `groups` that may still lack something, in their order. Empty: all are fresh.
   std::vector<LateGroup> Wait(const std::vector<GroupId>& groups, absl::Duration timeout) const;
@@ -68,6 +72,8 @@ class FreshRows {
                                      absl::Duration until) const;
 
   const Parts parts_;
+  // How many wait now; shared by copies.
+  std::shared_ptr<std::atomic<int>> waiting_ = std::make_shared<std::atomic<int>>(0);
 };
 
 // Answers another node's question, of a group that is led here.

@@ -11,7 +11,7 @@ namespace holdfast::node {
 namespace {
 
 constexpr absl::Duration kLong = absl::Seconds(30);
-constexpr absl::Duration kShort = absl::Milliseconds(30);
+constexpr absl::Duration kShort = absl::Milliseconds(300);
 const GroupId kGroup{4};
 
 std::string PointAnswer(uint64_t index) {
@@ -37,7 +37,7 @@ class FreshRowsTest : public testing::Test {
                         EXPECT_EQ(DecodeRequest(request)->read_point().group(), kGroup.value());
                         answer_(std::move(done));
                       },
-                      clock_});
+                      clock_, NodeId{1}});
   }
   std::vector<LateGroup> Wait(absl::Duration timeout) { return Make().Wait({kGroup}, timeout); }
 
@@ -57,7 +57,7 @@ TEST_F(FreshRowsTest, RowsAreAwaitedUpToTheLeadersPoint) {
 }
 
 TEST_F(FreshRowsTest, ANodeThatDoesNotCatchUpIsLate) {
-  applies_to_ = 5;
+  applied_ = applies_to_ = 5;
   const std::vector<LateGroup> late = Wait(kShort);
   ASSERT_EQ(late.size(), 1u);
   EXPECT_EQ(late[0].group, kGroup);
@@ -108,9 +108,47 @@ TEST_F(FreshRowsTest, WhoeverLeadsByNowIsAskedAndTheFirstAnswerCounts) {
 }
 
 TEST_F(FreshRowsTest, AnOlderBuildCannotBeAsked) {
-  answer_ = [](const Answered& done) { done(absl::UnimplementedError("what?")); };
+  answer_ = [](const Answered& done) { done(DecodeRequest(EncodeRequest({})).status()); };
   applies_to_ = 0;
   EXPECT_TRUE(Wait(kLong).empty());
+}
+
+TEST_F(FreshRowsTest, ARefusalIsNoOlderBuild) {
+  answer_ = [](const Answered& done) { done(absl::UnimplementedError("level 2 is not 1")); };
+  ASSERT_EQ(Wait(kShort).size(), 1u);
+}
+
+TEST_F(FreshRowsTest, WhoWasJustElectedAsksItself) {
+  leader_ = {NodeId{1}, false};
+  read_ = [](const raft::ReadCallback& done, const raft::PointCallback&) {
+    done(raft::ReadPoint{3, {}});
+  };
+  EXPECT_TRUE(Wait(kLong).empty());
+  EXPECT_TRUE(asked_.empty());
+}
+
+TEST_F(FreshRowsTest, ManyThatWaitLeaveThreadsForOthers) {
+  std::atomic<int> asked = 0;
+  std::atomic<bool> answers = false;
+  const FreshRows rows({nullptr, [](GroupId) { return raft::LogIndex{7}; },
+                        [](GroupId) {
+                          return KnownLeader{NodeId{2}, false};
+                        },
+                        [&](NodeId, const std::string&, absl::Duration, const Answered& done) {
+                          ++asked;
+                          if (answers) done(PointAnswer(7));
+                        },
+                        clock_, NodeId{1}});
+  std::vector<std::thread> waiting;
+  for (int i = 0; i < 4; ++i) {
+    waiting.emplace_back([&rows] { EXPECT_TRUE(rows.Wait({kGroup}, kLong).empty()); });
+  }
+  while (asked < 4) std::this_thread::yield();
+  // The others wait for half a minute; this one would, too.
+  EXPECT_EQ(rows.Wait({kGroup}, absl::InfiniteDuration()).size(), 1u);
+  answers = true;  // They ask again.
+  for (std::thread& one : waiting) one.join();
+  EXPECT_TRUE(rows.Wait({kGroup}, kLong).empty());
 }
 
 TEST_F(FreshRowsTest, WhatIsLedHereIsReadHere) {

@@ -25,8 +25,12 @@ constexpr size_t kMessagesPerActionMax = 1000;
 constexpr uint32_t kSummaryRowsDefault = 50;
 // What another node's leader has applied shows in our own rows a moment later.
 constexpr absl::Duration kOwnRowsWaitMax = absl::Seconds(2);
+// How long questions wait for rows of groups that others lead.
+constexpr absl::Duration kFreshForListsMax = absl::Seconds(2);
 // An election ends within it.
 constexpr absl::Duration kFreshForVerbsMax = absl::Seconds(5);
+// Of a verb's later calls: the first has waited for what could be waited for.
+constexpr absl::Duration kFreshForPagesMax = absl::Milliseconds(300);
 
 std::string_view RoleName(const raft::GroupStatus& status) {
   switch (status.role) {
@@ -284,7 +288,7 @@ std::vector<LateGroup> NodeBackend::WaitFresh(const AdminCall& call, uint32_t fr
 absl::Status NodeBackend::QueueSummary(const AdminCall& call,
                                        const admin::QueueSummaryRequest& request,
                                        admin::QueueSummaryResponse* response) {
-  TellLate(WaitFresh(call, 1, kOwnRowsWaitMax), response->mutable_late_groups());
+  TellLate(WaitFresh(call, 1, kFreshForListsMax), response->mutable_late_groups());
   const size_t rows_max = request.rows_max() == 0 ? kSummaryRowsDefault : request.rows_max();
   for (const uint32_t minutes : queue::kAgeColumnMinutes) response->add_age_minutes(minutes);
   std::map<std::string, admin::QueueSummaryRow> rows;
@@ -325,7 +329,7 @@ absl::Status NodeBackend::QueueList(const AdminCall& call, const admin::QueueLis
   const size_t page_size = std::max<size_t>(request.page_size(), 1);
   const queue::QueueFilter filter = FilterOf(request.filter());
   if (request.page_token().empty()) {
-    TellLate(WaitFresh(call, 1, kOwnRowsWaitMax), response->mutable_late_groups());
+    TellLate(WaitFresh(call, 1, kFreshForListsMax), response->mutable_late_groups());
   }
   while (position.group <= parts_.queue_groups) {
     const GroupId group{position.group};
@@ -369,7 +373,7 @@ absl::StatusOr<NodeBackend::Found> NodeBackend::Find(
   HOLDFAST_ASSIGN_OR_RETURN(std::optional<Found> found, FindHere(*id));
   if (found) return *std::move(found);
   // It may be younger than this node's rows.
-  if (!*late) *late = WaitFresh(call, 1, kOwnRowsWaitMax);
+  if (!*late) *late = WaitFresh(call, 1, kFreshForListsMax);
   HOLDFAST_ASSIGN_OR_RETURN(found, FindHere(*id));
   if (found) return *std::move(found);
   if (!(*late)->empty()) {
@@ -387,7 +391,8 @@ absl::StatusOr<NodeBackend::Found> NodeBackend::Find(
 
 absl::Status NodeBackend::QueueShow(const AdminCall& call, const admin::QueueShowRequest& request,
                                     admin::QueueShowResponse* response) {
-  std::optional<std::vector<LateGroup>> late;
+  // First of all, so that what another node has just done to the message shows.
+  std::optional<std::vector<LateGroup>> late = WaitFresh(call, 1, kFreshForListsMax);
   HOLDFAST_ASSIGN_OR_RETURN(const Found found, Find(call, request.queue_id(), &late));
   FillShow(found.view, found.group, response);
   return absl::OkStatus();
@@ -400,8 +405,9 @@ absl::Status NodeBackend::ChooseByFilter(const AdminCall& call,
   HOLDFAST_ASSIGN_OR_RETURN(Position position, Position::Parse(request.cursor()));
   const queue::QueueFilter filter = FilterOf(request.filter());
   // A group in whose middle this page begins was fresh when its first message was chosen.
-  std::vector<LateGroup> late = WaitFresh(
-      call, position.token.empty() ? position.group : position.group + 1, kFreshForVerbsMax);
+  std::vector<LateGroup> late =
+      WaitFresh(call, position.token.empty() ? position.group : position.group + 1,
+                request.cursor().empty() ? kFreshForVerbsMax : kFreshForPagesMax);
   while (position.group <= parts_.queue_groups && chosen->size() < kMessagesPerActionMax) {
     const GroupId group{position.group};
     if (!late.empty() && late.front().group == group) {
@@ -491,6 +497,7 @@ std::string NodeBackend::ActionCommand(QueueAction action, const Found& message,
 absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
                                    const admin::QueueActionRequest& request,
                                    admin::QueueActionResponse* response) {
+  if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   std::vector<Found> chosen;
   std::optional<std::vector<LateGroup>> late;
   for (const std::string& id : request.queue_ids()) {
@@ -506,7 +513,6 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   if (request.queue_ids().empty()) {
     HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(call, request, &chosen, response));
   }
-  if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   // One command a message, so that the answer is exact; the log gathers them into few syncs.
   auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {

@@ -2,7 +2,8 @@
 // NodeBackend answers the admin service from the node's groups: questions are read from committed
 // rows on the caller's thread, verbs are proposed to the groups' logs and waited for. Rows of
 // groups that others lead are waited for until they are as new as the question; where they can't
-// be, lists say so, and verbs leave the messages of that group alone.
+// be, lists say so, and verbs that choose by a filter leave that group alone. A verb on listed ids
+// needs no such wait: whether it still holds is found out where it is applied.
 // Threads:  thread-safe; called on gRPC's threads, which wait here.
 // Lifetime: everything in Parts outlives it; calls end before GroupHost::Stop() returns.
 // Limits:   an action touches at most kMessagesPerActionMax messages a call, and leaves a cursor.

@@ -2,7 +2,8 @@
 // AttemptsUnderWay remembers a group's attempts from their grant until their outcome is recorded,
 // and which of their units somebody asked to be attempted anew meanwhile (retry, release, reroute).
 // Such an attempt may have begun before whatever made the operator ask; if it fails for now, its
-// unit is due at once, and not after the usual wait.
+// unit is due at once, and not after the usual wait. (Not so where its content could not be read:
+// nobody knows when it will be.)
 // Threads: owned by the apply context; pure. Limits: the scheduler's attempts_max.
 #pragma once
 

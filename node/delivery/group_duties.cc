@@ -453,14 +453,28 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
     std::move(again.notices.begin(), again.notices.end(), std::back_inserter(made.notices));
   }
   const uint64_t attempt_id = task->attempt_id;
-  if (under_way_.AskedAgain(attempt_id)) DueAtOnce(&made.outcome);
+  // What nobody knows the outcome of waits as the policy has it.
+  const bool may_hurry = !made.outcome.in_doubt();
+  const bool at_once = may_hurry && under_way_.AskedAgain(attempt_id);
+  if (at_once) DueAtOnce(&made.outcome);
   if (options_.mutation == NodeMutation::kForgetOutcomes && !ours) {
     EndGrant(key, attempt_id, kind, text);
     return;
   }
-  recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text] {
+  recorder_->Outcome(std::move(made), [this, key, attempt_id, kind, text, may_hurry, at_once] {
+    const bool late = may_hurry && !at_once && under_way_.AskedAgain(attempt_id);
     EndGrant(key, attempt_id, kind, text);
+    if (late) ProposeRetry(key.queue_id);
   });
+}
+
+// It was asked for while the outcome, with its usual wait, was on its way into the log.
+void GroupDuties::ProposeRetry(const queue::QueueId& message) {
+  command::Command retry;
+  retry.mutable_retry()->add_queue_ids(message.ToString());
+  retry.mutable_retry()->set_actor("queue");
+  retry.mutable_retry()->set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
+  recorder_->Propose(std::move(retry), {});
 }
 
 UnreadableUnits::Parts GroupDuties::UnreadableParts() {

@@ -168,6 +168,7 @@ class GroupDuties {
   UnreadableUnits::State StateOf(const queue::UnitKey& key) const;
   UnreadableUnits::Parts UnreadableParts();
   void ProposeHold(const queue::QueueId& message, std::string actor, std::string reason);
+  void ProposeRetry(const queue::QueueId& message);
   void Quarantine(const queue::UnitKey& key, const queue::MessageView& view);
   void AbandonStale();
   queue::AttemptKey KeyOf(uint64_t attempt_id) const;

@@ -144,7 +144,7 @@ absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes) {
     case peer_call::Request::KIND_NOT_SET:
       break;
   }
-  return absl::UnimplementedError("a call of a kind that this build does not know");
+  return MakeStatus(absl::StatusCode::kUnimplemented, "{}", kUnknownCall);
 }
 
 std::string EncodeAnswer(peer_call::Answer answer) {

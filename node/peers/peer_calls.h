@@ -29,6 +29,10 @@ inline constexpr int kFingerprintsPerQuestionMax = 256;
 // About half a megabyte.
 inline constexpr int kSeenPerAnswerMax = 16'384;
 
+// What a build says of a call that it does not know, with kUnimplemented. Whoever asks something
+// new tells by it an older build from a refusal; it stays as it is.
+inline constexpr std::string_view kUnknownCall = "a call of a kind that this build does not know";
+
 std::string EncodeRequest(peer_call::Request request);
 absl::StatusOr<peer_call::Request> DecodeRequest(std::string_view bytes);
 std::string EncodeAnswer(peer_call::Answer answer);

@@ -10,6 +10,10 @@ namespace holdfast::raft {
 namespace {
 
 constexpr int kBackoffDoublingsMax = 16;
+// Two nodes whose streams fail in one direction must not drive each other round.
+constexpr absl::Duration kHurriedAfter = absl::Milliseconds(100);
+// A host that was off answers no packet of a connect that began then, until TCP repeats it.
+constexpr absl::Duration kConnectHangs = absl::Seconds(1);
 
 std::string_view KindName(peer::StreamKind kind) {
   return kind == peer::STREAM_CONTROL ? "control" : "bulk";
@@ -69,6 +73,9 @@ void GrpcLink::PeerCame() {
   MutexLock lock(mutex_);
   if (state_ == State::kUp || broke_) return;
   peer_came_ = true;
+  const bool hangs =
+      state_ == State::kConnecting && SystemClock().SinceBoot() - began_ > kConnectHangs;
+  if (hangs && open_ != nullptr) open_->TryCancel();
   changed_.NotifyAll();
 }
 
@@ -109,6 +116,8 @@ void GrpcLink::Run() {
       MutexLock lock(mutex_);
       if (stopping_) return;
       state_ = State::kConnecting;
+      broke_ = false;
+      began_ = begin;
       open_ = &connection.context;
     }
     const absl::Status why = RunOnce(connection);
@@ -154,8 +163,11 @@ bool GrpcLink::Pause(const absl::Status& why) {
   const SystemClock clock;
   const absl::Duration until = clock.SinceBoot() + full * random_.Unit();
   MutexLock lock(mutex_);
-  while (!stopping_ && !peer_came_ && clock.SinceBoot() < until) {
-    changed_.WaitFor(mutex_, absl::ToChronoNanoseconds(until - clock.SinceBoot()));
+  while (!stopping_) {
+    const absl::Duration end = peer_came_ ? std::min(until, began_ + kHurriedAfter) : until;
+    const absl::Duration left = end - clock.SinceBoot();
+    if (left <= absl::ZeroDuration()) break;
+    changed_.WaitFor(mutex_, absl::ToChronoNanoseconds(left));
   }
   peer_came_ = false;
   return !stopping_;

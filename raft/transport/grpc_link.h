@@ -44,8 +44,9 @@ class GrpcLink {
   // Queues or drops; never waits.
   void Send(GroupId group, Message message);
   void SendAll(std::vector<GroupMessage> messages);
-  // The peer has connected to this node: if the last try to reach it failed, the next is made now.
-  // A stream that broke keeps to its pause.
+  // The peer has connected to this node: if the last try to reach it failed, or hangs, the next is
+  // made now, though no two tries begin within kHurriedAfter. A stream that broke keeps to its
+  // pause.
   void PeerCame();
   // The thread ends soon; what waits is dropped.
   void RequestStop();
@@ -106,6 +107,7 @@ class GrpcLink {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   // The stream stood and broke, and nothing was tried since.
   bool broke_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Duration began_ ABSL_GUARDED_BY(mutex_);  // The last try; Clock::SinceBoot().
   bool peer_came_ ABSL_GUARDED_BY(mutex_) = false;
   // The call that is open, for RequestStop() to cancel.
   grpc::ClientContext* open_ ABSL_GUARDED_BY(mutex_) = nullptr;

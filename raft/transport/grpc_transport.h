@@ -14,8 +14,8 @@
 // written: a peer that doesn't read stops its stream alone, whose queue then overflows. A stream
 // that breaks, can't be opened or is refused is opened again after a pause that doubles up to
 // `backoff_max`, of which a random part is waited (full jitter); until then its messages are
-// dropped. One that could not be opened is tried at once when the peer comes by a stream of its
-// own: a node that is back must not miss its leaders' heartbeats for seconds.
+// dropped. One that could not be opened is tried without delay when the peer comes by a stream of
+// its own: a node that is back must not miss its leaders' heartbeats for seconds.
 //
 // Who a peer is says its certificate (peer_identity.h), and its hello must agree. Certificates are
 // read again when their files change. Plain text, where hellos alone are believed, is for tests and
