@@ -67,7 +67,7 @@ class FreshRows::Points {
  public:
   explicit Points(size_t places) : points_(places), missing_(places) {
     for (PointOrWhy& point : points_) {
-      point = absl::DeadlineExceededError("its leader did not answer in time");
+      point = absl::DeadlineExceededError("its leader was not heard in time");
     }
   }
 

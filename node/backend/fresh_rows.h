@@ -9,7 +9,8 @@
 // Threads:  Wait() blocks its thread, at most for the timeout; from any. While four wait already,
 //           another waits for a quarter of a second at most: that is long where all is well.
 // Lifetime: what Parts refers to outlives Wait(). Answers may come later, and touch nothing of it.
-// Limits:   two open questions for each group and wait. A leader that is silent for half a second
+// Limits:   two open questions to others for each group and wait; where this node leads without a
+//           majority, ten reads of its host. A leader that is silent for half a second
 //           is asked again, or whoever leads by then; who refuses or is missing, after 50 ms.
 // Errors:   a leader of an older build does not know the question: its groups count as fresh, as
 //           far as this node's rows go.

@@ -87,7 +87,7 @@ TEST_F(FreshRowsTest, ALeaderThatIsSilentIsSaidToBe) {
   answer_ = [&kept](const Answered& done) { kept = done; };
   const std::vector<LateGroup> late = Wait(kShort);
   ASSERT_EQ(late.size(), 1u);
-  EXPECT_EQ(late[0].reason, "its leader did not answer in time");
+  EXPECT_EQ(late[0].reason, "its leader was not heard in time");
   kept(PointAnswer(7));  // Nobody waits for it any more.
 }
 

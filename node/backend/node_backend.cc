@@ -395,6 +395,9 @@ absl::Status NodeBackend::QueueShow(const AdminCall& call, const admin::QueueSho
   std::optional<std::vector<LateGroup>> late = WaitFresh(call, 1, kFreshForListsMax);
   HOLDFAST_ASSIGN_OR_RETURN(const Found found, Find(call, request.queue_id(), &late));
   FillShow(found.view, found.group, response);
+  for (const LateGroup& one : *late) {
+    if (one.group == found.group) TellLate(one, response->mutable_late_groups());
+  }
   return absl::OkStatus();
 }
 
@@ -513,6 +516,8 @@ absl::Status NodeBackend::QueueAct(const AdminCall& call, QueueAction action,
   if (request.queue_ids().empty()) {
     HOLDFAST_RETURN_IF_ERROR(ChooseByFilter(call, request, &chosen, response));
   }
+  // That may have taken seconds.
+  if (!request.dry_run()) HOLDFAST_RETURN_IF_ERROR(parts_.health.MayStamp());
   // One command a message, so that the answer is exact; the log gathers them into few syncs.
   auto waiter = std::make_shared<Waiter>(request.dry_run() ? 0 : chosen.size());
   for (size_t i = 0; i < chosen.size() && !request.dry_run(); ++i) {

@@ -128,7 +128,10 @@ void GroupDuties::OnEvents(const std::vector<queue::Event>& events) {
     const auto* released = std::get_if<queue::MessageReleased>(&event);
     if (released != nullptr) parts_.notes.Forget(released->message.queue_id);
     const auto* asked = std::get_if<queue::AttemptsAsked>(&event);
-    if (asked != nullptr) under_way_.AskAgain(asked->key, asked->destination);
+    // Not what this leader proposed itself: two units could drive each other round.
+    if (asked != nullptr && asked->by_operator) {
+      under_way_.AskAgain(asked->key, asked->destination);
+    }
   }
   if (!leads_) return;
   recorder_->OnEvents(events);
@@ -468,11 +471,12 @@ void GroupDuties::OnAttemptDone(const std::shared_ptr<AttemptTask>& task,
   });
 }
 
-// It was asked for while the outcome, with its usual wait, was on its way into the log.
+// It was asked for while the outcome, with its usual wait, was on its way into the log. Once: if
+// the node stops just now, the message waits as usual.
 void GroupDuties::ProposeRetry(const queue::QueueId& message) {
   command::Command retry;
   retry.mutable_retry()->add_queue_ids(message.ToString());
-  retry.mutable_retry()->set_actor("queue");
+  retry.mutable_retry()->set_actor(std::string(queue::kQueueActor));
   retry.mutable_retry()->set_stamped_us(absl::ToUnixMicros(parts_.clock.Now()));
   recorder_->Propose(std::move(retry), {});
 }

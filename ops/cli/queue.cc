@@ -248,6 +248,7 @@ void AddShow(CLI::App* queue, Session& session) {
       session.PrintJson(response);
     } else {
       PrintMessage(response, session.out());
+      NoteLate(response.late_groups(), session);
     }
   });
 }

@@ -81,7 +81,8 @@ absl::Status ApplyStep::RetryOne(const QueueId& id, MessageRow& message) {
   for (const OpenUnit& unit : LoadOpenUnits(id)) {
     // Also when it is due already: its destination may rest. Also under its final dot: if that
     // fails for now, the next attempt is wanted at once.
-    result_.events.push_back(AttemptsAsked{unit.key, unit.row.destination()});
+    result_.events.push_back(
+        AttemptsAsked{unit.key, unit.row.destination(), command_.retry().actor() != kQueueActor});
     if (unit.row.has_intent()) continue;
     any = true;
     if (unit.row.due_us() <= now_us) continue;
@@ -89,7 +90,9 @@ absl::Status ApplyStep::RetryOne(const QueueId& id, MessageRow& message) {
     after.set_due_us(now_us);
     ledger_.ChangeUnit(unit.key, &unit.row, &after, now_us);
   }
-  return any ? absl::OkStatus() : absl::FailedPreconditionError("an attempt is under way");
+  return any ? absl::OkStatus()
+             : absl::FailedPreconditionError(
+                   "an attempt is under way; if it fails, the next follows at once");
 }
 
 absl::Status ApplyStep::RerouteOne(const QueueId& id, MessageRow& message) {

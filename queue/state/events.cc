@@ -33,7 +33,7 @@ struct TextOf {
     return format("gone {} {}", e.key.ToString(), e.destination);
   }
   std::string operator()(const AttemptsAsked& e) const {
-    return format("asked {} {}", e.key.ToString(), e.destination);
+    return format("asked {} {}{}", e.key.ToString(), e.destination, e.by_operator ? "" : " again");
   }
   std::string operator()(const IntentOpened& e) const {
     return format("intent {} attempt={}", e.key.ToString(), AttemptText(e.attempt));

@@ -52,6 +52,7 @@ struct UnitGone {
 struct AttemptsAsked {
   UnitKey key;
   std::string destination;
+  bool by_operator = true;  // False: by the queue itself, for an operator who asked before.
 };
 
 struct IntentOpened {

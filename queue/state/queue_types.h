@@ -77,6 +77,9 @@ struct BodyRef {
   auto operator<=>(const BodyRef&) const = default;
 };
 
+// Who acts in commands that a leader makes of its own accord. People are "local:alice", "tls:...".
+inline constexpr std::string_view kQueueActor = "queue";
+
 struct UnitKey {
   QueueId queue_id;
   uint32_t unit = 0;

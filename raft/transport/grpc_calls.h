@@ -41,8 +41,8 @@ class GrpcCallLink : public std::enable_shared_from_this<GrpcCallLink> {
 
   // As Transport::Call().
   void Call(std::string request, absl::Duration timeout, CallReply done);
-  // The peer has connected to this node: if gRPC waits before it tries to reach it again, that
-  // ends.
+  // The peer has connected to this node: gRPC's pause before it tries to reach it again ends. Not
+  // so a try that hangs.
   void PeerCame();
   // All calls end soon, with kCancelled. Doesn't wait, and runs no callback of a call.
   void RequestStop();

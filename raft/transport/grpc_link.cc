@@ -73,9 +73,8 @@ void GrpcLink::PeerCame() {
   MutexLock lock(mutex_);
   if (state_ == State::kUp || broke_) return;
   peer_came_ = true;
-  const bool hangs =
-      state_ == State::kConnecting && SystemClock().SinceBoot() - began_ > kConnectHangs;
-  if (hangs && open_ != nullptr) open_->TryCancel();
+  const bool hangs = opening_ && SystemClock().SinceBoot() - began_ > kConnectHangs;
+  if (hangs && open_ != nullptr && !std::exchange(gave_up_, true)) open_->TryCancel();
   changed_.NotifyAll();
 }
 
@@ -118,6 +117,7 @@ void GrpcLink::Run() {
       state_ = State::kConnecting;
       broke_ = false;
       began_ = begin;
+      opening_ = true;
       open_ = &connection.context;
     }
     const absl::Status why = RunOnce(connection);
@@ -174,11 +174,17 @@ bool GrpcLink::Pause(const absl::Status& why) {
 }
 
 absl::Status GrpcLink::RunOnce(Connection& connection) {
-  HOLDFAST_RETURN_IF_ERROR(Open(connection));
+  const absl::Status opened = Open(connection);
+  {
+    MutexLock lock(mutex_);
+    opening_ = false;
+  }
+  HOLDFAST_RETURN_IF_ERROR(opened);
   HOLDFAST_RETURN_IF_ERROR(Greet(connection));
   {
     MutexLock lock(mutex_);
     state_ = State::kUp;
+    gave_up_ = false;
     ++counts_.connects;
   }
   last_error_.clear();

@@ -109,6 +109,9 @@ class GrpcLink {
   bool broke_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Duration began_ ABSL_GUARDED_BY(mutex_);  // The last try; Clock::SinceBoot().
   bool peer_came_ ABSL_GUARDED_BY(mutex_) = false;
+  bool opening_ ABSL_GUARDED_BY(mutex_) = false;  // Nothing has come of the connect yet.
+  // A connect was given up since the stream stood last: once is enough.
+  bool gave_up_ ABSL_GUARDED_BY(mutex_) = false;
   // The call that is open, for RequestStop() to cancel.
   grpc::ClientContext* open_ ABSL_GUARDED_BY(mutex_) = nullptr;
   std::thread thread_;

@@ -224,7 +224,7 @@ def make_all_ask(world):
 
 
 def delivered_once(world, node):
-    """The identity of a message that was delivered, and whose client didn't read the answer.
+    """The identity of a message that was delivered, and whose client went without QUIT.
 
     A node that is slow may put a client off, which is no failure; what it accepts must be delivered."""
     answers = []
@@ -237,7 +237,11 @@ def delivered_once(world, node):
 
 def takes(world, node, identity, answers):
     """Whether a copy came, and not an answer that puts the client off."""
-    offer = Offer(node, identity, "user@one.test")
+    try:
+        offer = Offer(node, identity, "user@one.test")
+    except smtp_client.Refused as refusal:
+        answers.append(str(refusal))
+        return False
     answer = offer.answer_to_come()
 
     def put_off():
