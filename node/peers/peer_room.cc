@@ -332,8 +332,10 @@ absl::StatusOr<FirstNodes> PeerRoom::Join(const std::function<bool()>& give_up) 
       next_notice = clock_.SinceBoot() + kFormingNotice;
       Log(LogLevel::kInfo, "joining",
           {{"waiting_because", Message(begun)},
-           {"advice", format("on a member run: holdfast cluster join --node {} --address HOST:PORT",
-                             settings_.node_id.value())}});
+           {"advice",
+            format("on a member run: holdfast cluster join --node {} --address HOST:PORT; "
+                   "`peers` here must name nodes that are members now",
+                   settings_.node_id.value())}});
       (void)NotifySystemd("STATUS=waiting to join the cluster\nEXTEND_TIMEOUT_USEC=60000000");
     }
     if (give_up()) return absl::CancelledError("stopped while it waited to join");

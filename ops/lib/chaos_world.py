@@ -120,10 +120,14 @@ class Cluster(cluster_module.Cluster):
         if not self.in_namespaces:
             return self._keep(number, super()._make(number, join))
         host = self.links.host(number)
-        known = self.first if join else tuple(self.ports)
+        known = self.known_to_joiner() if join else tuple(self.ports)
         options = dataclasses.replace(self.options, address=host.address, enter=host.enter,
                                       node_extra=self.options.node_extra + self._lines(number, known, join))
         return self._keep(number, Node(options, self.shim))
+
+    def known_to_joiner(self):
+        """The members of the moment: after some faults none of the first nodes is left."""
+        return tuple(self.numbers())
 
     def make_node(self, options):
         return Node(options, self.shim)

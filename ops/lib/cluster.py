@@ -49,10 +49,14 @@ class Cluster:
 
     def _make(self, number, join):
         # Who joins is told of later nodes by those that its file names.
-        known = self.first if join else self.ports
+        known = self.known_to_joiner() if join else self.ports
         others = {other: self.via(number, other, self.ports[other]) for other in known if other != number}
         extra = cluster_lines(number, self.ports[number], others, self.cluster_id, join)
         return self.make_node(dataclasses.replace(self.options, node_extra=self.options.node_extra + extra))
+
+    def known_to_joiner(self):
+        """The nodes that the node file of one who joins names."""
+        return self.first
 
     def make_node(self, options):
         return harness.Node(options)
